@@ -1,0 +1,138 @@
+# make, make check, make check-root, make demo, make install PREFIX= DESTDIR=,
+# make uninstall, make clean. CONTRIBUTING.md tells of the others.
+
+CC = cc
+CARGO = cargo
+LD = ld
+OBJCOPY = objcopy
+NM = nm
+INSTALL = install
+CFLAGS = -O2 -g
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
+
+PREFIX = /usr/local
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
+DESTDIR =
+
+# The version is written once, in Cargo.toml.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+SOMAJOR := $(firstword $(subst ., ,$(VERSION)))
+SONAME := libxsk.so.$(SOMAJOR)
+
+B = build
+LIB = $(B)/libxsk.so.$(VERSION)
+ARCHIVE = $(B)/libxsk.a
+RUST_ARCHIVE = target/release/libxsk.a
+RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock build.rs cbindgen.toml
+
+EXAMPLES := $(patsubst c-examples/%.c,$(B)/examples/%,$(wildcard c-examples/*.c))
+EXAMPLES := $(filter-out $(B)/examples/common,$(EXAMPLES))
+TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(wildcard tests/c/*.c))
+
+.PHONY: all lib header examples tests check check-root check-abi check-header \
+	demo install uninstall clean
+.DELETE_ON_ERROR:
+
+all: lib header examples
+
+lib: $(LIB) $(ARCHIVE) $(B)/libxsk.so $(B)/$(SONAME)
+header: include/xsk.h
+examples: $(EXAMPLES)
+tests: $(TESTS)
+
+# --- the library
+
+# One static library of Rust, from which cc links the shared object: rustc's own
+# link would ignore a second version script without a word. No binary shall hold a
+# path of the machine that built it.
+REMAP = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME)=~
+$(RUST_ARCHIVE) $(B)/xsk.h.new &: $(RUST_SOURCES)
+	@mkdir -p $(B)
+	XSK_HEADER=$(CURDIR)/$(B)/xsk.h.new RUSTFLAGS="$(RUSTFLAGS) $(REMAP)" \
+	    $(CARGO) rustc --release --locked --lib --crate-type staticlib --features clib
+	@touch $(RUST_ARCHIVE) $(B)/xsk.h.new
+
+# Its time stamp changes with its contents only.
+include/xsk.h: $(B)/xsk.h.new
+	@cmp -s $< $@ || cp $< $@
+
+$(LIB): $(RUST_ARCHIVE) src/libxsk.map
+	$(CC) -shared -o $@ $(LDFLAGS) -Wl,-soname,$(SONAME) -Wl,-z,defs -Wl,-z,nodelete \
+	    -Wl,-z,relro -Wl,-z,now -Wl,-O1 -Wl,--version-script=src/libxsk.map \
+	    -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,--whole-archive $(RUST_ARCHIVE) \
+	    -Wl,--no-whole-archive -Wl,--as-needed -lpthread -Wl,--no-as-needed
+
+$(B)/libxsk.so $(B)/$(SONAME): $(LIB)
+	ln -sf $(notdir $(LIB)) $@
+
+# One object in which only what the version script exports is global, so that it
+# can be linked beside another Rust library.
+$(ARCHIVE): $(RUST_ARCHIVE) src/libxsk.map
+	@rm -rf $(B)/archive $@ && mkdir -p $(B)/archive
+	sed -n 's/^[[:space:]]*\(xsk_[a-z0-9_]*\);/\1/p' src/libxsk.map >$(B)/archive/names
+	$(LD) -r --gc-sections $$(sed 's/^/-u /' $(B)/archive/names) \
+	    -o $(B)/archive/xsk.o $(RUST_ARCHIVE)
+	$(OBJCOPY) --keep-global-symbols=$(B)/archive/names --strip-debug $(B)/archive/xsk.o
+	$(AR) rcsD $@ $(B)/archive/xsk.o
+
+# --- programs
+
+LINK = -Iinclude -L$(B) -Wl,-rpath,'$$ORIGIN/..' -lxsk
+
+$(B)/examples/%: c-examples/%.c c-examples/common.c c-examples/common.h include/xsk.h $(B)/libxsk.so $(B)/$(SONAME)
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< c-examples/common.c $(LINK)
+
+$(B)/tests/%: tests/c/%.c tests/c/harness.h include/xsk.h $(B)/libxsk.so $(B)/$(SONAME)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -o $@ $< $(LINK) -pthread
+
+# --- checks
+
+check: all tests
+	CC="$(CC)" CARGO="$(CARGO)" tests/run.sh
+
+# The part that needs root, alone.
+check-root: all tests
+	CC="$(CC)" CARGO="$(CARGO)" tests/run.sh root
+
+check-abi: $(LIB) $(ARCHIVE) include/xsk.h
+	NM="$(NM)" tests/abi.sh $(LIB) $(ARCHIVE)
+
+# The committed header is what this source generates.
+check-header:
+	XSK_HEADER=$(CURDIR)/target/xsk.h $(CARGO) build --locked
+	diff -u include/xsk.h target/xsk.h
+
+demo: all
+	tests/demo.sh $(B)/examples
+
+# --- installing
+
+install: lib header $(B)/libxsk.pc
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	$(INSTALL) -m 644 include/xsk.h $(DESTDIR)$(INCLUDEDIR)
+	$(INSTALL) -m 755 -s $(LIB) $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 644 $(ARCHIVE) $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 644 $(B)/libxsk.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	ln -sf $(notdir $(LIB)) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libxsk.so
+	@# A library in the system's own directories is found after this only.
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig 2>/dev/null || :
+
+# Depends on PREFIX, hence always made anew.
+.PHONY: $(B)/libxsk.pc
+$(B)/libxsk.pc:
+	@mkdir -p $(B)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' src/libxsk.pc.in >$@
+
+uninstall:
+	rm -f $(DESTDIR)$(INCLUDEDIR)/xsk.h $(DESTDIR)$(LIBDIR)/libxsk.a \
+	    $(DESTDIR)$(LIBDIR)/libxsk.so $(DESTDIR)$(LIBDIR)/$(SONAME) \
+	    $(DESTDIR)$(LIBDIR)/$(notdir $(LIB)) $(DESTDIR)$(LIBDIR)/pkgconfig/libxsk.pc
+
+clean:
+	rm -rf $(B)
+	$(CARGO) clean

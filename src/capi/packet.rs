@@ -1,0 +1,122 @@
+//! Packet calls for C programs: whole packets, with the rings kept fed.
+
+use core::ffi::c_int;
+
+use super::socket::xsk_socket;
+use super::{answer, array, array_out, null, rx_side, tx_side};
+use crate::xsk::packet::Buf;
+
+/// Receives packets: takes them from the RX ring, tops up the fill ring from the
+/// pool, and wakes the kernel where its flag asks for it.
+///
+/// The first call gives frames to the kernel. Made before xsk_socket_bind(), with
+/// n = 0, it keeps the very first packets from finding an empty fill ring.
+///
+/// @param[in]  socket  the socket
+/// @param[out] bufs    room for n; each packet's frame is the program's until it
+///                     gives it to xsk_tx_burst() or xsk_buf_free()
+/// @param[in]  n       packets wanted; 32 to 64 make a good burst. 0 only feeds.
+/// @retval >=0        packets received, at most n; it does not wait
+/// @retval -ENETDOWN  none, and the interface is down
+/// @retval -ENXIO     none, and the interface is gone. Where the kernel asks for no
+///                    kick these two are noticed after 65536 empty calls in a row;
+///                    xsk_socket_wait() notices sooner.
+/// @retval -EBUSY     entries peeked or reserved by ring calls are still open
+/// @retval -EOPNOTSUPP  the socket only sends
+/// @retval -EINVAL    a pointer is NULL
+/// @note Threads: the receive side's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_rx_burst(
+    socket: *mut xsk_socket,
+    bufs: *mut Buf,
+    n: u32,
+) -> c_int {
+    // SAFETY: NULL or alive, and this is the side's thread, as documented.
+    let Some(side) = (unsafe { rx_side(socket) }) else { return answer(null("socket")) };
+    if bufs.is_null() && n != 0 {
+        return answer(null("bufs"));
+    }
+    // SAFETY: NULL or room for n, as documented.
+    answer(side.burst(unsafe { array_out(bufs, n) }))
+}
+
+/// Sends packets: reclaims the frames of those that are out, puts the new ones into
+/// the TX ring, and wakes the kernel where its flag asks for it.
+///
+/// @param[in] socket  the socket
+/// @param[in] bufs    n packets, from xsk_buf_alloc() or xsk_rx_burst() of a socket
+///                    with the same UMEM
+/// @param[in] n       packets; 0 only reclaims and wakes
+/// @retval >=0        how many were taken, from the first on. Their frames are the
+///                    kernel's and return to the pool when they are sent; the
+///                    others are still the program's. Fewer than n: the ring is
+///                    full, or the next buffer cannot be sent (call again with it
+///                    to be told why).
+/// @retval -EINVAL    none: a pointer is NULL, or the first packet is empty, is not
+///                    within its frame, has options, or is on its way already
+/// @retval -ENETDOWN  none was put into the ring and the interface is down
+/// @retval -ENXIO     the interface is gone: destroy the socket
+/// @retval -ENOTCONN  the socket is not bound
+/// @retval -EBUSY     entries reserved or peeked by ring calls are still open
+/// @retval -EOPNOTSUPP  the socket only receives
+/// @note Threads: the transmit side's. Does not wait, but in copy mode the kernel
+///       sends during the call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_tx_burst(
+    socket: *mut xsk_socket,
+    bufs: *const Buf,
+    n: u32,
+) -> c_int {
+    // SAFETY: NULL or alive, and this is the side's thread, as documented.
+    let Some(side) = (unsafe { tx_side(socket) }) else { return answer(null("socket")) };
+    if bufs.is_null() && n != 0 {
+        return answer(null("bufs"));
+    }
+    // SAFETY: NULL or n buffers, as documented.
+    answer(side.burst(unsafe { array(bufs, n) }))
+}
+
+/// Takes frames to write packets to.
+///
+/// @param[in]  socket  the socket that will send them, or any with the same UMEM
+/// @param[out] bufs    room for n; `data` points behind the headroom and `len` is
+///                     the room from there to the frame's end, to be replaced by the
+///                     packet's length. What is not sent goes to xsk_buf_free() or
+///                     xsk_umem_free().
+/// @param[in]  n       frames wanted
+/// @return how many there are, 0 to n; 0 if a pointer is NULL. When frames run out,
+///         those of packets that are sent are reclaimed first.
+/// @note Threads: the transmit side's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_buf_alloc(
+    socket: *mut xsk_socket,
+    bufs: *mut Buf,
+    n: u32,
+) -> u32 {
+    // SAFETY: NULL or alive, and this is the side's thread, as documented.
+    let Some(side) = (unsafe { tx_side(socket) }) else { return 0 };
+    // SAFETY: NULL or room for n, as documented.
+    side.alloc(unsafe { array_out(bufs, n) })
+}
+
+/// Gives back the frames of packets that are done with.
+///
+/// @param[in] socket  the socket that received them, or any with the same UMEM
+/// @param[in] bufs    n packets; only `addr` is looked at
+/// @param[in] n       packets
+/// @return how many were taken back; fewer than n if an address is outside the UMEM
+///         or its frame is not the program's to give: that buffer and those behind
+///         it are not looked at. 0 if a pointer is NULL.
+/// @note Threads: the receive side's. A thread that only sends uses xsk_umem_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_buf_free(
+    socket: *mut xsk_socket,
+    bufs: *const Buf,
+    n: u32,
+) -> u32 {
+    // SAFETY: NULL or alive, and this is the side's thread, as documented.
+    let Some(side) = (unsafe { rx_side(socket) }) else { return 0 };
+    // SAFETY: NULL or n buffers, as documented.
+    let bufs = unsafe { array(bufs, n) };
+    bufs.iter().take_while(|buf| side.free(buf.addr)).count() as u32
+}

@@ -1,0 +1,435 @@
+//! Sockets for C programs: create, bind, wait, destroy.
+
+use alloc::boxed::Box;
+use core::ffi::{CStr, c_char, c_int};
+use core::ptr;
+
+use super::umem::{umem_ref, xsk_umem};
+use super::{Sized32, check_flags, copy_params, guard, guard_count, null};
+use crate::xsk::config::{BindConfig, CopyMode, Direction, SocketConfig, Steering, XdpMode};
+use crate::xsk::error::fail;
+use crate::xsk::socket::Socket;
+use crate::xsk::{Errno, Error, Ready, try_box};
+
+/// An AF_XDP socket: up to four rings over a UMEM, bound to one queue of an
+/// interface.
+///
+/// Its receive side (rx and fill ring, xsk_rx_*, xsk_fill_*, xsk_buf_free()) and
+/// its transmit side (tx and completion ring, xsk_tx_*, xsk_comp_*,
+/// xsk_buf_alloc()) may be driven by two threads at the same time, which share no
+/// cache line. Each side takes one thread at a time; the other calls say themselves
+/// what may run beside them.
+pub struct xsk_socket {
+    _opaque: [u8; 0],
+}
+
+/// The socket only receives: it has no TX ring.
+pub const XSK_SOCKET_RX_ONLY: u32 = 1 << 0;
+/// The socket only sends: it has no RX ring, and needs no XDP program.
+pub const XSK_SOCKET_TX_ONLY: u32 = 1 << 1;
+
+/// What a socket is to be; 0 means default everywhere but in `size`.
+///
+/// Ring sizes are in entries: powers of two up to 4194304.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct xsk_socket_params {
+    /// sizeof(struct xsk_socket_params).
+    pub size: u32,
+    /// XSK_SOCKET_RX_ONLY or XSK_SOCKET_TX_ONLY; 0 for both ways.
+    pub flags: u32,
+    /// Default 2048; must be 0 for a socket that only sends.
+    pub rx_size: u32,
+    /// Default 2048; must be 0 for a socket that only receives.
+    pub tx_size: u32,
+    /// Default the UMEM's, or 1 for a socket that only sends.
+    pub fill_size: u32,
+    /// Default the UMEM's, or 1 for a socket that only receives.
+    pub comp_size: u32,
+}
+
+// SAFETY: repr(C), the size first, zero is a value of each member.
+unsafe impl Sized32 for xsk_socket_params {
+    const NAME: &'static str = "xsk_socket_params";
+}
+
+/// The kernel copies packets, whatever the driver could do.
+pub const XSK_BIND_COPY: u32 = 1 << 0;
+/// The device reads and writes the frames itself; binding fails where it cannot.
+/// With neither flag: zero-copy where the driver can, else copy.
+pub const XSK_BIND_ZEROCOPY: u32 = 1 << 1;
+/// The kernel polls the rings and never asks for a kick. By default it asks with
+/// the ring flag that xsk_tx_kick() and xsk_rx_kick() look at.
+pub const XSK_BIND_NO_NEED_WAKEUP: u32 = 1 << 2;
+/// The default program must run in the network stack (generic XDP).
+pub const XSK_BIND_SKB_MODE: u32 = 1 << 3;
+/// The default program must run in the driver (native XDP). With neither flag:
+/// native where the driver can, else generic.
+pub const XSK_BIND_DRV_MODE: u32 = 1 << 4;
+/// Neither attach nor look for a program: the program directs packets here itself.
+pub const XSK_BIND_NO_PROGRAM: u32 = 1 << 5;
+/// Put the socket into the XSKMAP `xskmap_fd`, of a program of the user's own.
+pub const XSK_BIND_XSKMAP: u32 = 1 << 6;
+
+/// `retry_ms` for a single try.
+pub const XSK_RETRY_NEVER: i32 = -1;
+
+/// How to bind; 0 means default everywhere but in `size`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct xsk_bind_params {
+    /// sizeof(struct xsk_bind_params).
+    pub size: u32,
+    /// XSK_BIND_...
+    pub flags: u32,
+    /// How long to try while the queue is busy, in milliseconds. Default 1000;
+    /// XSK_RETRY_NEVER for one try. The kernel takes some tens of milliseconds to
+    /// free a queue after the socket on it was closed.
+    pub retry_ms: i32,
+    /// The map for XSK_BIND_XSKMAP, read during the call only.
+    pub xskmap_fd: i32,
+}
+
+// SAFETY: repr(C), the size first, zero is a value of each member.
+unsafe impl Sized32 for xsk_bind_params {
+    const NAME: &'static str = "xsk_bind_params";
+}
+
+/// What xsk_socket_wait() waits for: a received packet.
+pub const XSK_WAIT_RX: u32 = 1 << 0;
+/// What xsk_socket_wait() waits for: half of the TX ring free.
+pub const XSK_WAIT_TX: u32 = 1 << 1;
+
+/// The socket behind a handle; an error for NULL.
+///
+/// # Safety
+/// `socket` is NULL or alive.
+pub(super) unsafe fn socket_ref<'a>(socket: *const xsk_socket) -> Result<&'a Socket, Error> {
+    // SAFETY: handles are made in `hand_out` only.
+    match unsafe { socket.cast::<Socket>().as_ref() } {
+        Some(socket) => Ok(socket),
+        None => null("socket"),
+    }
+}
+
+/// Creates a socket and its rings, not yet bound.
+///
+/// The rings can be used at once: a program may put frames into the fill ring
+/// before it binds, so that no packet finds it empty.
+///
+/// @param[out] out     the new socket; untouched on failure. Release it with
+///                     xsk_socket_destroy().
+/// @param[in]  umem    packet memory; stays yours and must outlive the socket
+/// @param[in]  params  read during the call only; NULL for the defaults
+/// @retval 0        created
+/// @retval -EINVAL  out or umem is NULL, or a parameter is out of range
+/// @retval -EPERM   CAP_NET_RAW is missing
+/// @retval -ENOMEM  no memory for the rings
+/// @note Threads: any. May sleep. The socket belongs to the network namespace that
+///       the thread is in. Linux 5.4.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_socket_create(
+    out: *mut *mut xsk_socket,
+    umem: *mut xsk_umem,
+    params: *const xsk_socket_params,
+) -> c_int {
+    guard(|| {
+        if out.is_null() {
+            return null("out");
+        }
+        // SAFETY: NULL or alive, and NULL or readable for its size, as documented.
+        let socket = unsafe { create(umem, params) }?;
+        // SAFETY: not NULL, and the caller's to be written.
+        unsafe { hand_out(out, socket) };
+        Ok(())
+    })
+}
+
+/// Binds a socket to a queue of an interface and directs the queue's packets to it.
+///
+/// Unless the flags say otherwise, a socket that receives uses the default XDP
+/// program: what arrives on a queue that has a socket goes there, the rest to the
+/// kernel. The program is attached by a BPF link, and joined where another socket
+/// or process has attached it already; it leaves with the last of them, however
+/// that ends.
+///
+/// @param[in] socket    a socket that is not bound
+/// @param[in] ifname    the interface, in this thread's network namespace
+/// @param[in] queue_id  the queue, from 0 (ethtool -l)
+/// @param[in] params    read during the call only; NULL for the defaults
+/// @retval 0           bound; packets arrive
+/// @retval -EINVAL     a pointer is NULL, a parameter is out of range, there is no
+///                     such queue, or the driver refuses it
+/// @retval -ENODEV     no interface has that name
+/// @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
+///                     program is on the interface; or the socket is bound already
+/// @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none;
+///                     or the kernel has no XDP links (before Linux 5.9)
+/// @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
+///                     or CAP_SYS_ADMIN to join that of another process
+/// @retval -E2BIG      the XSKMAP has no place for the queue
+/// @note Threads: no other call on this socket may run. Sleeps, at most some
+///       retry_ms. After a failure the socket is as before and can be bound again;
+///       if only the XSKMAP refused it, it stays bound and can be destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_socket_bind(
+    socket: *mut xsk_socket,
+    ifname: *const c_char,
+    queue_id: u32,
+    params: *const xsk_bind_params,
+) -> c_int {
+    guard(|| {
+        // SAFETY: NULL or alive, and nobody else uses it, as documented.
+        match unsafe { socket.cast::<Socket>().as_mut() } {
+            // SAFETY: NULL or a string, and NULL or readable for its size.
+            Some(socket) => unsafe { bind(socket, ifname, queue_id, params) },
+            None => null("socket"),
+        }
+    })
+}
+
+/// Creates a socket and binds it: xsk_socket_create() and xsk_socket_bind() in one.
+///
+/// @param[out] out          the new socket; untouched on failure
+/// @param[in]  umem         as for xsk_socket_create()
+/// @param[in]  ifname       as for xsk_socket_bind()
+/// @param[in]  queue_id     as for xsk_socket_bind()
+/// @param[in]  params       as for xsk_socket_create(); NULL for the defaults
+/// @param[in]  bind_params  as for xsk_socket_bind(); NULL for the defaults
+/// @retval 0          bound; packets arrive
+/// @retval <0         as for the two; nothing is left behind
+/// @note Threads: any. Sleeps, at most some retry_ms.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_socket_open(
+    out: *mut *mut xsk_socket,
+    umem: *mut xsk_umem,
+    ifname: *const c_char,
+    queue_id: u32,
+    params: *const xsk_socket_params,
+    bind_params: *const xsk_bind_params,
+) -> c_int {
+    guard(|| {
+        if out.is_null() {
+            return null("out");
+        }
+        // SAFETY: NULL or alive, and NULL or readable for its size, as documented.
+        let mut socket = unsafe { create(umem, params) }?;
+        // SAFETY: NULL or a string, and NULL or readable for its size.
+        unsafe { bind(&mut socket, ifname, queue_id, bind_params) }?;
+        // SAFETY: not NULL, and the caller's to be written.
+        unsafe { hand_out(out, socket) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// As xsk_socket_create documents.
+unsafe fn create(
+    umem: *mut xsk_umem,
+    params: *const xsk_socket_params,
+) -> Result<Box<Socket>, Error> {
+    // SAFETY: the caller's promise.
+    let umem = unsafe { umem_ref(umem) }?;
+    // SAFETY: the caller's promise.
+    let params = unsafe { copy_params(params) }?;
+    let socket = Socket::create(umem, socket_config(&params)?)?;
+    try_box(socket).or_else(|e| fail!(e, "socket: out of memory"))
+}
+
+/// # Safety
+/// `out` must be writable.
+unsafe fn hand_out(out: *mut *mut xsk_socket, socket: Box<Socket>) {
+    // SAFETY: the caller's promise.
+    unsafe { out.write(ptr::from_mut(Box::leak(socket)).cast()) };
+}
+
+/// # Safety
+/// As xsk_socket_bind documents.
+unsafe fn bind(
+    socket: &mut Socket,
+    ifname: *const c_char,
+    queue_id: u32,
+    params: *const xsk_bind_params,
+) -> Result<(), Error> {
+    if ifname.is_null() {
+        return null("ifname");
+    }
+    // SAFETY: not NULL, and a string, as the caller promises.
+    let ifname = unsafe { CStr::from_ptr(ifname) };
+    // SAFETY: the caller's promise.
+    let params = unsafe { copy_params(params) }?;
+    socket.bind(ifname.to_bytes(), queue_id, &bind_config(&params)?)
+}
+
+fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
+    const BOTH: u32 = XSK_SOCKET_RX_ONLY | XSK_SOCKET_TX_ONLY;
+    check_flags(params.flags, BOTH, "xsk_socket_params.flags")?;
+    let direction = match params.flags & BOTH {
+        XSK_SOCKET_RX_ONLY => Direction::RxOnly,
+        XSK_SOCKET_TX_ONLY => Direction::TxOnly,
+        0 => Direction::Both,
+        _ => {
+            return fail!(
+                Errno::EINVAL,
+                "socket: XSK_SOCKET_RX_ONLY and XSK_SOCKET_TX_ONLY exclude each other; neither is \
+                 for both ways"
+            );
+        }
+    };
+    Ok(SocketConfig {
+        direction,
+        rx_size: params.rx_size,
+        tx_size: params.tx_size,
+        fill_size: params.fill_size,
+        comp_size: params.comp_size,
+    })
+}
+
+fn bind_config(params: &xsk_bind_params) -> Result<BindConfig, Error> {
+    const KNOWN: u32 = (XSK_BIND_XSKMAP << 1) - 1;
+    check_flags(params.flags, KNOWN, "xsk_bind_params.flags")?;
+    let has = |flag| params.flags & flag != 0;
+    let pick = |a, b| match (has(a), has(b)) {
+        (true, true) => None,
+        (first, second) => Some((first, second)),
+    };
+    let exclude = "exclude each other; neither is for what there is";
+    let Some(copy) = pick(XSK_BIND_COPY, XSK_BIND_ZEROCOPY) else {
+        return fail!(Errno::EINVAL, "bind: XSK_BIND_COPY and XSK_BIND_ZEROCOPY {exclude}");
+    };
+    let Some(mode) = pick(XSK_BIND_SKB_MODE, XSK_BIND_DRV_MODE) else {
+        return fail!(Errno::EINVAL, "bind: XSK_BIND_SKB_MODE and XSK_BIND_DRV_MODE {exclude}");
+    };
+    let mode = match mode {
+        (true, _) => Some(XdpMode::Generic),
+        (_, true) => Some(XdpMode::Native),
+        _ => None,
+    };
+    let steering = match (has(XSK_BIND_NO_PROGRAM), has(XSK_BIND_XSKMAP)) {
+        (false, false) => Steering::Default(mode),
+        (true, true) => {
+            return fail!(
+                Errno::EINVAL,
+                "bind: XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP exclude each other"
+            );
+        }
+        _ if mode.is_some() => {
+            return fail!(
+                Errno::EINVAL,
+                "bind: XSK_BIND_SKB_MODE and XSK_BIND_DRV_MODE are for the default program, which \
+                 XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP do without"
+            );
+        }
+        (true, _) => Steering::None,
+        (_, true) => Steering::Xskmap(params.xskmap_fd),
+    };
+    if !has(XSK_BIND_XSKMAP) && params.xskmap_fd != 0 {
+        return fail!(Errno::EINVAL, "bind: xskmap_fd is given without XSK_BIND_XSKMAP");
+    }
+    let mut config = BindConfig { steering, ..BindConfig::default() };
+    config.need_wakeup = !has(XSK_BIND_NO_NEED_WAKEUP);
+    config.copy = match copy {
+        (true, _) => CopyMode::Copy,
+        (_, true) => CopyMode::ZeroCopy,
+        _ => CopyMode::Auto,
+    };
+    match params.retry_ms {
+        0 => {}
+        XSK_RETRY_NEVER => config.retry_ms = 0,
+        ms => match u32::try_from(ms) {
+            Ok(ms) => config.retry_ms = ms,
+            Err(_) => return fail!(Errno::EINVAL, "bind: retry_ms {ms} is negative"),
+        },
+    }
+    Ok(config)
+}
+
+/// Destroys a socket: its rings, its place in the XSKMAP and, if it was the last,
+/// the default program.
+///
+/// Frames that the packet calls gave to the kernel are free again; in zero-copy
+/// mode those that the device still had stay out of the pool, since it may write
+/// to them a while longer. The queue can be bound again some tens of milliseconds
+/// later, for which xsk_socket_bind() waits.
+///
+/// @param[in] socket  gone afterwards; NULL is nothing to do
+/// @note Threads: no other call on this socket may run. May sleep some 15 ms.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_socket_destroy(socket: *mut xsk_socket) {
+    guard(|| {
+        if !socket.is_null() {
+            // SAFETY: made by Box::leak in `hand_out`, and given up by the caller.
+            drop(unsafe { Box::from_raw(socket.cast::<Socket>()) });
+        }
+        Ok(())
+    });
+}
+
+/// Gives the socket's file descriptor, for epoll and the like.
+///
+/// @return the descriptor, which stays the socket's; -EINVAL if socket is NULL
+/// @note Threads: any. An interface that is deleted makes no descriptor readable:
+///       see xsk_socket_check().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_socket_fd(socket: *const xsk_socket) -> c_int {
+    // SAFETY: NULL or alive, as documented.
+    guard_count(|| Ok(unsafe { socket_ref(socket) }?.fd() as u32))
+}
+
+/// Waits until packets have arrived, or the TX ring is half free.
+///
+/// In copy mode the wait itself also sends what is in the TX ring.
+///
+/// @param[in] socket      a bound socket
+/// @param[in] events      XSK_WAIT_RX, XSK_WAIT_TX or both
+/// @param[in] timeout_ms  milliseconds; 0 only looks, negative waits for ever
+/// @retval >0         what holds, of events
+/// @retval 0          the time is over
+/// @retval -EINTR     a signal came
+/// @retval -ENETDOWN  the interface is down; the socket works again when it is up
+/// @retval -ENXIO     the interface is gone: destroy the socket
+/// @retval -ENOTCONN  the socket is not bound
+/// @retval -EINVAL    socket is NULL, or events is 0 or has unknown bits
+/// @note Threads: any. poll(2) tells nothing of an interface that goes down or
+///       away; this call asks for it when the time is over and once a second.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_socket_wait(
+    socket: *mut xsk_socket,
+    events: u32,
+    timeout_ms: c_int,
+) -> c_int {
+    guard_count(|| {
+        // SAFETY: NULL or alive, as documented.
+        let socket = unsafe { socket_ref(socket) }?;
+        check_flags(events, XSK_WAIT_RX | XSK_WAIT_TX, "wait: events")?;
+        if events == 0 {
+            return fail!(Errno::EINVAL, "wait: events is 0: XSK_WAIT_RX, XSK_WAIT_TX or both");
+        }
+        let wanted = Ready {
+            rx: events & XSK_WAIT_RX != 0,
+            tx: events & XSK_WAIT_TX != 0,
+            ..Ready::default()
+        };
+        let ready = socket.wait(wanted, timeout_ms)?;
+        let bit = |ready, bit| if ready { bit } else { 0 };
+        Ok(bit(ready.rx, XSK_WAIT_RX) | bit(ready.tx, XSK_WAIT_TX))
+    })
+}
+
+/// Asks whether the interface is there and up.
+///
+/// For programs that poll a descriptor or spin on the rings, where nothing tells:
+/// a look now and then, one system call each.
+///
+/// @retval 0          it is
+/// @retval -ENETDOWN  it is down; the socket works again when it is up
+/// @retval -ENXIO     it is gone: destroy the socket
+/// @retval -ENOTCONN  the socket is not bound
+/// @retval -EINVAL    socket is NULL
+/// @note Threads: any. Before Linux 5.11 a link that is down shows in xsk_tx_kick()
+///       only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_socket_check(socket: *const xsk_socket) -> c_int {
+    // SAFETY: NULL or alive, as documented.
+    guard(|| unsafe { socket_ref(socket) }?.check())
+}

@@ -1,0 +1,78 @@
+//! <linux/if_xdp.h>, field for field: what crosses the border to the kernel.
+
+/// A packet in a ring: `struct xdp_desc`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Desc {
+    /// Offset of the packet's first byte in the UMEM.
+    pub addr: u64,
+    /// Bytes.
+    pub len: u32,
+    /// `XDP_PKT_CONTD` and `XDP_TX_METADATA`.
+    pub options: u32,
+}
+
+/// Where one ring lies in its mapping: `struct xdp_ring_offset`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RingOffset {
+    pub producer: u64,
+    pub consumer: u64,
+    pub desc: u64,
+    pub flags: u64,
+}
+
+/// Where all rings lie: `struct xdp_mmap_offsets`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MmapOffsets {
+    pub rx: RingOffset,
+    pub tx: RingOffset,
+    pub fill: RingOffset,
+    pub comp: RingOffset,
+}
+
+/// Packet memory to register: `struct xdp_umem_reg`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UmemReg {
+    pub addr: u64,
+    pub len: u64,
+    pub chunk_size: u32,
+    pub headroom: u32,
+    pub flags: u32,
+    pub tx_metadata_len: u32,
+}
+
+/// The kernel's counters: `struct xdp_statistics`. Before Linux 5.9 the first three.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Statistics {
+    pub rx_dropped: u64,
+    pub rx_invalid_descs: u64,
+    pub tx_invalid_descs: u64,
+    pub rx_ring_full: u64,
+    pub rx_fill_ring_empty_descs: u64,
+    pub tx_ring_empty_descs: u64,
+}
+
+/// `flags` word of a ring: the kernel sleeps and wants a system call.
+pub const RING_NEED_WAKEUP: u32 = libc::XDP_RING_NEED_WAKEUP;
+
+/// Room the kernel keeps in front of each received packet, before the UMEM's
+/// own headroom: `XDP_PACKET_HEADROOM` of <linux/bpf.h>.
+pub const PACKET_HEADROOM: u32 = 256;
+
+/// Smallest chunk: `XDP_UMEM_MIN_CHUNK_SIZE` of the kernel's net/xdp/xdp_umem.c.
+pub const MIN_CHUNK_SIZE: u32 = 2048;
+
+pub const COPY: u16 = libc::XDP_COPY;
+pub const ZEROCOPY: u16 = libc::XDP_ZEROCOPY;
+pub const USE_NEED_WAKEUP: u16 = libc::XDP_USE_NEED_WAKEUP;
+pub const SHARED_UMEM: u16 = libc::XDP_SHARED_UMEM;
+
+// The kernel tells versions of these apart by their size alone.
+const _: () = assert!(size_of::<Desc>() == size_of::<libc::xdp_desc>());
+const _: () = assert!(size_of::<MmapOffsets>() == size_of::<libc::xdp_mmap_offsets>());
+const _: () = assert!(size_of::<UmemReg>() == 32);
+const _: () = assert!(size_of::<Statistics>() == size_of::<libc::xdp_statistics>());

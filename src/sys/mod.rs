@@ -1,0 +1,21 @@
+//! The kernel's interfaces and libc's: every system call, every struct the
+//! kernel reads or writes, and the few primitives that `std` would have given.
+//! Nothing here decides anything; the core does.
+#![allow(unsafe_code)]
+
+pub mod abi;
+pub mod bpf;
+pub mod clock;
+mod errno;
+mod fd;
+pub mod heap;
+mod mmap;
+pub mod netdev;
+pub mod netlink;
+pub mod process;
+pub mod socket;
+pub mod thread;
+
+pub use errno::{Errno, preserve_errno};
+pub use fd::{OwnedFd, RawFd};
+pub use mmap::{HUGE_PAGE, Mmap};

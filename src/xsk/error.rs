@@ -1,0 +1,63 @@
+//! Errors that explain themselves: a number for the program and a sentence for
+//! its user, kept per thread.
+
+use core::ffi::c_char;
+use core::fmt;
+
+use crate::sys::Errno;
+use crate::sys::thread::{PerThread, Text};
+
+/// Room for a sentence; a longer one is cut.
+const SENTENCE: usize = 512;
+
+static LAST: PerThread<Text<SENTENCE>> = PerThread::new();
+
+/// Why something failed. The sentence was written to the thread's slot when the
+/// error was made, so that an error costs no allocation and is two registers wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    errno: Errno,
+}
+
+impl Error {
+    /// An error that is explained by `why`: what failed, on what, and what to do.
+    #[cold]
+    pub fn new(errno: Errno, why: fmt::Arguments<'_>) -> Error {
+        LAST.with(|last| last.set(why));
+        Error { errno }
+    }
+
+    /// The number.
+    pub fn errno(self) -> Errno {
+        self.errno
+    }
+}
+
+/// `Err(Error::new(..))` with the sentence in place, as in `format!`.
+macro_rules! fail {
+    ($errno:expr, $($why:tt)+) => {
+        Err($crate::xsk::Error::new($errno, format_args!($($why)+)))
+    };
+}
+pub(crate) use fail;
+
+/// The sentence of this thread's last error, ending in NUL; empty before the
+/// first. Valid until the thread's next error or its end.
+pub fn last_sentence() -> *const c_char {
+    LAST.with(|last| last.as_ptr()).unwrap_or(c"out of memory".as_ptr())
+}
+
+#[cfg(test)]
+pub(crate) fn sentence() -> String {
+    let mut bytes = Vec::new();
+    let mut at = last_sentence();
+    #[allow(unsafe_code)]
+    loop {
+        // SAFETY: the sentence ends in NUL and is this thread's.
+        match unsafe { at.read() } {
+            0 => return String::from_utf8(bytes).unwrap(),
+            byte => bytes.push(byte as u8),
+        }
+        at = at.wrapping_add(1);
+    }
+}

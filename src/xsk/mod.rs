@@ -1,0 +1,23 @@
+//! The core: what an AF_XDP socket is and does. Safe Rust but for the ring; no
+//! system calls, which are `sys`'s, and no C types, which are `capi`'s.
+
+pub mod config;
+pub mod counters;
+pub mod error;
+mod frames;
+pub mod logger;
+pub mod packet;
+mod program;
+mod registrations;
+pub mod ring;
+pub mod rx;
+pub mod socket;
+pub mod tx;
+pub mod umem;
+pub mod wake;
+
+pub use crate::sys::abi::Desc;
+pub use crate::sys::heap::{Shared, try_box};
+pub use crate::sys::socket::Ready;
+pub use crate::sys::{Errno, preserve_errno};
+pub use error::Error;

@@ -1,0 +1,32 @@
+//! A packet in a frame, as the packet calls hand it over.
+
+use core::ffi::c_void;
+
+use crate::xsk::umem::Geometry;
+
+/// A packet in a frame of the UMEM, for the packet calls.
+///
+/// Whoever has the buffer owns the frame: it is the program's from
+/// xsk_rx_burst() or xsk_buf_alloc() until xsk_tx_burst() or xsk_buf_free()
+/// takes it. `data` may be moved within the frame, to strip a header or to
+/// prepend one in the headroom.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Buf {
+    /// The packet's first byte.
+    pub data: *mut c_void,
+    /// Bytes of the packet; from xsk_buf_alloc() the room from `data` on.
+    pub len: u32,
+    /// Must be 0 to send; 0 when received.
+    pub options: u32,
+    /// An address in the frame, which names it; not to be changed.
+    pub addr: u64,
+}
+
+impl Buf {
+    /// The packet of `len` bytes at an address.
+    #[inline]
+    pub(super) fn new(geometry: &Geometry, addr: u64, len: u32, options: u32) -> Buf {
+        Buf { data: geometry.pointer(addr), len, options, addr }
+    }
+}

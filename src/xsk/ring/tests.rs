@@ -1,0 +1,236 @@
+//! Rings in plain memory, where the test plays the kernel.
+
+use core::mem::MaybeUninit;
+
+use super::*;
+
+const AT: RingOffset = RingOffset { producer: 0, consumer: 64, flags: 128, desc: 192 };
+
+/// The kernel's end of a ring: counters and flags, set and read at will.
+struct Kernel {
+    producer: &'static AtomicU32,
+    consumer: &'static AtomicU32,
+    flags: &'static AtomicU32,
+}
+
+/// A mapping whose counters start at `start`; never unmapped, being a test's.
+fn memory(start: u32) -> (Mmap, Kernel) {
+    let map = Mmap::anonymous(4096, false).unwrap();
+    let word = |offset: u64| {
+        let at = map.addr().as_ptr().wrapping_byte_add(offset as usize).cast::<AtomicU32>();
+        // SAFETY: inside the mapping, aligned, and used by this test's thread while
+        // the ring that owns the mapping is.
+        unsafe { &*at }
+    };
+    let kernel =
+        Kernel { producer: word(AT.producer), consumer: word(AT.consumer), flags: word(AT.flags) };
+    kernel.producer.store(start, Ordering::Relaxed);
+    kernel.consumer.store(start, Ordering::Relaxed);
+    (map, kernel)
+}
+
+fn producer(start: u32, size: u32) -> (Producer<u64>, Kernel) {
+    let (map, kernel) = memory(start);
+    (Producer::over(map, &AT, size).unwrap(), kernel)
+}
+
+fn consumer(start: u32, size: u32) -> (Consumer<u64>, Kernel) {
+    let (map, kernel) = memory(start);
+    (Consumer::over(map, &AT, size).unwrap(), kernel)
+}
+
+/// What `n` entries from `first` on hold.
+fn entries(ring: &Producer<u64>, first: u32, n: u32) -> Vec<u64> {
+    Span { first, count: n }.indices().map(|index| ring.read_back(index).unwrap()).collect()
+}
+
+const WRAP: u32 = u32::MAX - 1; // two below the wrap
+
+#[test]
+fn a_full_ring_refuses_until_the_kernel_consumes_across_the_wrap() {
+    let (mut ring, kernel) = producer(WRAP, 4);
+    assert_eq!(ring.reserve(4), Span { first: WRAP, count: 4 });
+    assert_eq!(ring.reserve(1).count, 0, "all four entries are taken");
+    assert_eq!(ring.submit(9), 4, "no more is given than was reserved");
+    assert_eq!(kernel.producer.load(Ordering::Relaxed), 2);
+    kernel.consumer.store(0, Ordering::Relaxed); // the kernel took two
+    assert_eq!(ring.unconsumed(), Span { first: 0, count: 2 });
+    assert_eq!(ring.reserve(3), Span { first: 2, count: 2 }, "two are free, not three");
+    assert_eq!(ring.reserve(1).count, 0);
+}
+
+#[test]
+fn a_reservation_is_given_in_part_or_given_up() {
+    let (mut ring, kernel) = producer(WRAP, 8);
+    assert_eq!(ring.reserve(5).count, 5);
+    assert_eq!(ring.submit(2), 2);
+    assert_eq!(ring.reserved(), 3);
+    assert_eq!(ring.cancel(2), 2);
+    assert_eq!(ring.submit(u32::MAX), 1);
+    assert_eq!(kernel.producer.load(Ordering::Relaxed), WRAP.wrapping_add(3));
+    assert_eq!(ring.cancel(1), 0, "what was submitted cannot be had back");
+    assert_eq!(ring.submit(1), 0);
+    assert_eq!(ring.reserve(9).count, 5);
+}
+
+#[test]
+fn put_copies_across_the_end_of_the_ring() {
+    let (mut ring, kernel) = producer(WRAP, 4);
+    assert_eq!(ring.put(&[10, 11, 12, 13, 14]), 4, "as many as fit");
+    assert_eq!(entries(&ring, WRAP, 4), [10, 11, 12, 13]);
+    assert_eq!(ring.put(&[20]), 0);
+    kernel.consumer.store(WRAP.wrapping_add(3), Ordering::Relaxed);
+    assert_eq!(ring.put(&[20, 21]), 2);
+    assert_eq!(entries(&ring, WRAP.wrapping_add(3), 3), [13, 20, 21]);
+    assert_eq!(ring.put(&[]), 0);
+}
+
+#[test]
+fn put_does_not_vouch_for_what_others_reserved() {
+    let (mut ring, kernel) = producer(0, 4);
+    assert_eq!(ring.reserve(1).count, 1);
+    assert_eq!(ring.put(&[1]), 0);
+    assert_eq!(kernel.producer.load(Ordering::Relaxed), 0);
+    ring.cancel(1);
+    assert_eq!(ring.put(&[1]), 1);
+}
+
+#[test]
+fn the_sum_is_over_what_would_be_submitted() {
+    let (mut ring, _kernel) = producer(WRAP, 4);
+    let span = ring.reserve(3);
+    span.indices().zip([1, 10, 100]).for_each(|(index, item)| ring.write(index, item));
+    assert_eq!(ring.sum_reserved(2, |item| item), 11);
+    assert_eq!(ring.sum_reserved(u32::MAX, |item| item), 111);
+}
+
+#[test]
+fn a_wakeup_is_needed_when_the_flag_stands() {
+    let (ring, kernel) = producer(0, 4);
+    assert!(!ring.needs_wakeup());
+    kernel.flags.store(RING_NEED_WAKEUP | 2, Ordering::Relaxed);
+    assert!(ring.needs_wakeup());
+    kernel.flags.store(2, Ordering::Relaxed);
+    assert!(!ring.needs_wakeup());
+}
+
+#[test]
+fn nonsense_from_the_kernel_stays_within_the_ring() {
+    let (mut ring, kernel) = producer(0, 4);
+    kernel.consumer.store(1_000_000, Ordering::Relaxed);
+    assert_eq!(ring.reserve(u32::MAX).count, 4);
+    assert_eq!(ring.unconsumed().count, 4);
+    let (mut ring, kernel) = consumer(0, 4);
+    kernel.producer.store(1_000_000, Ordering::Relaxed);
+    assert_eq!(ring.peek(u32::MAX).count, 4);
+    let mut to = [MaybeUninit::uninit(); 16];
+    ring.cancel(4);
+    assert_eq!(ring.get(&mut to, |_| 0).0, 4);
+}
+
+#[test]
+fn peek_gives_what_there_is_and_release_gives_it_back_across_the_wrap() {
+    let (mut ring, kernel) = consumer(WRAP, 4);
+    assert_eq!(ring.peek(1).count, 0, "empty");
+    kernel.producer.store(1, Ordering::Relaxed); // three entries
+    assert_eq!(ring.peek(2), Span { first: WRAP, count: 2 });
+    assert_eq!(ring.peek(9), Span { first: 0, count: 1 });
+    assert_eq!(ring.cancel(1), 1);
+    assert_eq!(ring.peek(9), Span { first: 0, count: 1 }, "peeked again");
+    assert_eq!(ring.release(9), 3, "no more than was peeked");
+    assert_eq!(kernel.consumer.load(Ordering::Relaxed), 1);
+    assert_eq!(ring.cancel(1), 0, "what was released cannot be had back");
+    assert_eq!(ring.release(1), 0);
+}
+
+#[test]
+fn peek_looks_for_more_before_it_gives_less_than_was_asked_for() {
+    let (mut ring, kernel) = consumer(0, 8);
+    kernel.producer.store(3, Ordering::Relaxed);
+    assert_eq!(ring.peek(2).count, 2);
+    kernel.producer.store(6, Ordering::Relaxed);
+    assert_eq!(ring.peek(4).count, 4, "one was known, three are new");
+}
+
+#[test]
+fn get_copies_across_the_end_of_the_ring_and_sums() {
+    // A producer writes the entries that the consumer reads: one memory, two views.
+    let (map, kernel) = memory(WRAP);
+    let mut ring: Consumer<u64> = Consumer::over(map, &AT, 4).unwrap();
+    for (i, item) in [5u64, 6, 7].into_iter().enumerate() {
+        let slot = ring.slot(WRAP.wrapping_add(i as u32)).unwrap();
+        // SAFETY: inside the mapping, which no other thread knows.
+        unsafe { slot.write(item) };
+    }
+    kernel.producer.store(WRAP.wrapping_add(3), Ordering::Relaxed);
+    let mut to = [MaybeUninit::new(0); 2];
+    assert_eq!(ring.get(&mut to, |item| *item), (2, 11));
+    assert_eq!(ring.sum_peeked(9, |item| item), 0);
+    assert_eq!(ring.get(&mut to, |item| *item), (1, 7));
+    // SAFETY: both were written.
+    assert_eq!(to.map(|item| unsafe { item.assume_init() }), [7, 6]);
+    assert_eq!(kernel.consumer.load(Ordering::Relaxed), WRAP.wrapping_add(3));
+}
+
+#[test]
+fn get_does_not_release_what_others_peeked() {
+    let (mut ring, kernel) = consumer(0, 4);
+    kernel.producer.store(2, Ordering::Relaxed);
+    assert_eq!(ring.peek(1).count, 1);
+    assert_eq!(ring.get(&mut [MaybeUninit::uninit(); 4], |_| 0).0, 0);
+    assert_eq!(kernel.consumer.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_ring_that_is_absent_or_unmapped_gives_nothing() {
+    let mut tx: Producer<u64> = Producer::absent().unwrap();
+    assert_eq!((tx.size(), tx.reserve(1).count, tx.submit(1), tx.cancel(1)), (0, 0, 0, 0));
+    assert_eq!((tx.put(&[1]), tx.slot(0), tx.needs_wakeup()), (0, None, false));
+    let (mut rx, kernel) = consumer(0, 4);
+    kernel.producer.store(2, Ordering::Relaxed);
+    rx.unmap();
+    assert_eq!((rx.size(), rx.peek(1).count, rx.release(1), rx.slot(0)), (0, 0, 0, None));
+}
+
+#[test]
+fn offsets_outside_the_mapping_make_no_ring() {
+    let over = |at: RingOffset, size| {
+        Producer::<u64>::over(Mmap::anonymous(4096, false).unwrap(), &at, size).err()
+    };
+    assert_eq!(over(AT, 4), None);
+    assert_eq!(over(AT, 512), Some(Errno::EINVAL), "512 entries and 192 bytes do not fit");
+    assert_eq!(over(AT, 3), Some(Errno::EINVAL));
+    assert_eq!(over(AT, 0), Some(Errno::EINVAL));
+    assert_eq!(over(RingOffset { producer: 4094, ..AT }, 4), Some(Errno::EINVAL));
+    assert_eq!(over(RingOffset { flags: 1, ..AT }, 4), Some(Errno::EINVAL), "misaligned");
+    assert_eq!(over(RingOffset { desc: u64::MAX, ..AT }, 4), Some(Errno::EINVAL));
+}
+
+#[test]
+fn two_threads_pass_every_item_in_order() {
+    // The test's second thread is the kernel of a TX ring: it consumes what comes.
+    let (mut ring, kernel) = producer(WRAP, 8);
+    let Kernel { producer, consumer, .. } = kernel;
+    const ITEMS: u64 = 20_000;
+    let slots = ring.slot(0).unwrap().as_ptr() as usize;
+    let reader = std::thread::spawn(move || {
+        let (mut at, mut next) = (WRAP, 0);
+        while next < ITEMS {
+            while at != producer.load(Ordering::Acquire) {
+                let slot = (slots as *const u64).wrapping_add((at % 8) as usize);
+                // SAFETY: in the ring, whose owner waits for this thread.
+                assert_eq!(unsafe { slot.read() }, next);
+                (at, next) = (at.wrapping_add(1), next + 1);
+                consumer.store(at, Ordering::Release);
+            }
+            std::hint::spin_loop();
+        }
+    });
+    let mut next = 0;
+    while next < ITEMS {
+        let batch: Vec<u64> = (next..ITEMS.min(next + 5)).collect();
+        next += u64::from(ring.put(&batch));
+        std::thread::yield_now();
+    }
+    reader.join().unwrap();
+}

@@ -1,0 +1,216 @@
+//! The receive side of a socket: RX and fill ring, for one thread.
+
+use core::mem::MaybeUninit;
+
+use crate::sys::Errno;
+use crate::sys::abi::Desc;
+use crate::sys::heap::Shared;
+use crate::xsk::counters::Counters;
+use crate::xsk::error::{Error, fail};
+use crate::xsk::frames::{FrameCache, Ledger};
+use crate::xsk::packet::Buf;
+use crate::xsk::ring::{Consumer, Producer};
+use crate::xsk::umem::Geometry;
+use crate::xsk::wake::{Kick, Waker};
+
+/// Empty bursts in a row after which the interface is asked whether it is still
+/// there: a few calls a second for a thread that spins, none for one that waits.
+const IDLE_BURSTS: u32 = 1 << 16;
+
+/// What the receiving thread uses, and no other.
+pub struct RxSide {
+    rx: Consumer<Desc>,
+    fill: Producer<u64>,
+    geometry: Geometry,
+    frames: FrameCache,
+    posted: Ledger,
+    target: u32,
+    idle: u32,
+    waker: Waker,
+    counters: Shared<Counters>,
+}
+
+impl RxSide {
+    /// `target` is how many frames `burst` keeps with the kernel.
+    pub(super) fn new(
+        rings: (Consumer<Desc>, Producer<u64>),
+        geometry: Geometry,
+        frames: FrameCache,
+        target: u32,
+        waker: Waker,
+    ) -> Result<RxSide, Errno> {
+        Ok(RxSide {
+            rx: rings.0,
+            fill: rings.1,
+            geometry,
+            frames,
+            posted: Ledger::new(geometry.frame_count())?,
+            target,
+            idle: 0,
+            waker,
+            counters: Shared::new(Counters::default())?,
+        })
+    }
+
+    /// The packets and kicks of this side.
+    pub fn counters(&self) -> &Shared<Counters> {
+        &self.counters
+    }
+
+    /// The way into the kernel.
+    pub fn waker(&mut self) -> &mut Waker {
+        &mut self.waker
+    }
+
+    /// The RX ring, for peeking and reading.
+    #[inline]
+    pub fn rx(&mut self) -> &mut Consumer<Desc> {
+        &mut self.rx
+    }
+
+    /// The fill ring.
+    #[inline]
+    pub fn fill(&mut self) -> &mut Producer<u64> {
+        &mut self.fill
+    }
+
+    /// Gives up to `n` RX entries back to the kernel and counts their packets.
+    #[inline]
+    pub fn release(&mut self, n: u32) -> u32 {
+        let bytes = self.rx.sum_peeked(n, |desc| u64::from(desc.len));
+        let n = self.rx.release(n);
+        self.counters.add_packets(n, bytes);
+        n
+    }
+
+    /// Moves as many descriptors to `to` as there are and fit, and counts their
+    /// packets.
+    #[inline]
+    pub fn get(&mut self, to: &mut [MaybeUninit<Desc>]) -> u32 {
+        let (n, bytes) = self.rx.get(to, |desc| u64::from(desc.len));
+        self.counters.add_packets(n, bytes);
+        n
+    }
+
+    /// Whether there is anything to do here.
+    pub fn receives(&self) -> bool {
+        self.rx.size() != 0
+    }
+
+    /// Wakes the kernel if the fill ring's flag asks for it, or if `force`.
+    #[inline]
+    pub fn kick(&mut self, force: bool) -> Result<Kick, Error> {
+        if !self.receives() {
+            return fail!(Errno::EOPNOTSUPP, "rx kick: the socket only sends");
+        }
+        if force || self.fill.needs_wakeup() { self.wake() } else { Ok(Kick::Done) }
+    }
+
+    fn wake(&self) -> Result<Kick, Error> {
+        let kick = self.waker.wake_rx()?;
+        self.counters.add_kick();
+        Ok(kick)
+    }
+
+    /// Receives into `bufs` and keeps the fill ring fed; says how many packets.
+    /// An error means that there were none.
+    #[inline]
+    pub fn burst(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> Result<u32, Error> {
+        if !self.receives() {
+            return fail!(Errno::EOPNOTSUPP, "rx burst: the socket only sends");
+        }
+        if self.rx.peeked() != 0 || self.fill.reserved() != 0 {
+            return fail!(
+                Errno::EBUSY,
+                "rx burst: ring entries are still peeked or reserved by other calls"
+            );
+        }
+        let span = self.rx.peek(u32::try_from(bufs.len()).unwrap_or(u32::MAX));
+        let mut bytes = 0;
+        for (index, buf) in span.indices().zip(bufs) {
+            let desc = self.rx.read(index).unwrap_or_default();
+            if let Some(frame) = self.geometry.frame_of(desc.addr) {
+                self.posted.take_back(frame);
+            }
+            bytes += u64::from(desc.len);
+            buf.write(Buf::new(&self.geometry, desc.addr, desc.len, desc.options));
+        }
+        self.rx.release(span.count);
+        self.counters.add_packets(span.count, bytes);
+        self.refill();
+        match self.after_burst(span.count) {
+            Err(e) if span.count == 0 => Err(e),
+            _ => Ok(span.count),
+        }
+    }
+
+    /// Tops the kernel's frames up to the target.
+    fn refill(&mut self) {
+        let missing = self.target.saturating_sub(self.posted.count());
+        let span = self.fill.reserve(missing);
+        let mut filled = 0;
+        for index in span.indices() {
+            let Some(frame) = self.frames.pop() else { break };
+            self.posted.give(frame);
+            self.fill.write(index, self.geometry.frame_addr(frame));
+            filled += 1;
+        }
+        self.fill.cancel(span.count - filled);
+        self.fill.submit(filled);
+    }
+
+    fn after_burst(&mut self, received: u32) -> Result<(), Error> {
+        if self.fill.needs_wakeup() {
+            self.wake()?;
+        }
+        if received != 0 {
+            self.idle = 0;
+            return Ok(());
+        }
+        self.idle += 1;
+        if self.idle < IDLE_BURSTS {
+            return Ok(());
+        }
+        self.idle = 0;
+        self.waker.check()
+    }
+
+    /// Takes back the frame of a packet that is done with; false if the address is
+    /// in none, or the frame is the kernel's or in the pool already.
+    #[inline]
+    pub fn free(&mut self, addr: u64) -> bool {
+        match self.geometry.frame_of(addr) {
+            Some(frame) => !self.posted.has(frame) && self.frames.push(frame),
+            None => false,
+        }
+    }
+
+    /// Takes back the frames of packets that nobody has received.
+    pub(super) fn recover_unread(&mut self) {
+        self.rx.cancel(u32::MAX);
+        let unread = self.rx.peek(u32::MAX);
+        for desc in unread.indices().filter_map(|index| self.rx.read(index)) {
+            if let Some(frame) = self.geometry.frame_of(desc.addr) {
+                if self.posted.take_back(frame) {
+                    self.frames.push(frame);
+                }
+            }
+        }
+        self.rx.release(unread.count);
+    }
+
+    /// Ends the mappings of the rings.
+    pub(super) fn unmap(&mut self) {
+        self.rx.unmap();
+        self.fill.unmap();
+    }
+
+    /// Takes back every frame that the kernel got from `burst`, which it must not
+    /// touch again: its socket is closed.
+    pub(super) fn recover_posted(&mut self) {
+        let RxSide { frames, posted, .. } = self;
+        posted.drain(|frame| {
+            frames.push(frame);
+        });
+    }
+}

@@ -1,0 +1,274 @@
+//! The transmit side of a socket: TX and completion ring, for one thread.
+
+use core::mem::MaybeUninit;
+
+use crate::sys::Errno;
+use crate::sys::abi::Desc;
+use crate::sys::heap::Shared;
+use crate::xsk::counters::Counters;
+use crate::xsk::error::{Error, fail};
+use crate::xsk::frames::{FrameCache, Ledger};
+use crate::xsk::packet::Buf;
+use crate::xsk::ring::{Consumer, Producer};
+use crate::xsk::umem::Geometry;
+use crate::xsk::wake::{Kick, Waker};
+
+/// What the sending thread uses, and no other.
+pub struct TxSide {
+    tx: Producer<Desc>,
+    comp: Consumer<u64>,
+    geometry: Geometry,
+    frames: FrameCache,
+    sent: Ledger,
+    waker: Waker,
+    counters: Shared<Counters>,
+}
+
+impl TxSide {
+    pub(super) fn new(
+        rings: (Producer<Desc>, Consumer<u64>),
+        geometry: Geometry,
+        frames: FrameCache,
+        waker: Waker,
+    ) -> Result<TxSide, Errno> {
+        Ok(TxSide {
+            tx: rings.0,
+            comp: rings.1,
+            geometry,
+            frames,
+            sent: Ledger::new(geometry.frame_count())?,
+            waker,
+            counters: Shared::new(Counters::default())?,
+        })
+    }
+
+    /// The packets and kicks of this side.
+    pub fn counters(&self) -> &Shared<Counters> {
+        &self.counters
+    }
+
+    /// The way into the kernel.
+    pub fn waker(&mut self) -> &mut Waker {
+        &mut self.waker
+    }
+
+    /// The TX ring, for reserving and writing.
+    #[inline]
+    pub fn tx(&mut self) -> &mut Producer<Desc> {
+        &mut self.tx
+    }
+
+    /// The completion ring.
+    #[inline]
+    pub fn comp(&mut self) -> &mut Consumer<u64> {
+        &mut self.comp
+    }
+
+    /// Gives up to `n` reserved TX entries to the kernel and counts their packets.
+    #[inline]
+    pub fn submit(&mut self, n: u32) -> u32 {
+        let bytes = self.tx.sum_reserved(n, |desc| u64::from(desc.len));
+        let n = self.tx.submit(n);
+        self.counters.add_packets(n, bytes);
+        n
+    }
+
+    /// Copies descriptors in, gives them to the kernel and counts their packets.
+    #[inline]
+    pub fn put(&mut self, descs: &[Desc]) -> u32 {
+        let n = self.tx.put(descs);
+        let bytes = descs.iter().take(n as usize).map(|desc| u64::from(desc.len)).sum();
+        self.counters.add_packets(n, bytes);
+        n
+    }
+
+    /// Whether there is anything to do here.
+    pub fn sends(&self) -> bool {
+        self.tx.size() != 0
+    }
+
+    /// Wakes the kernel if the TX ring's flag asks for it, or if `force`.
+    #[inline]
+    pub fn kick(&mut self, force: bool) -> Result<Kick, Error> {
+        if !self.sends() {
+            return fail!(Errno::EOPNOTSUPP, "tx kick: the socket only receives");
+        }
+        if force || self.tx.needs_wakeup() { self.wake() } else { Ok(Kick::Done) }
+    }
+
+    fn wake(&self) -> Result<Kick, Error> {
+        let kick = self.waker.wake_tx()?;
+        self.counters.add_kick();
+        Ok(kick)
+    }
+
+    /// Sends packets; says how many were taken. Their frames are the kernel's
+    /// until they are reaped here; the others are still the caller's. An error
+    /// means that none was taken.
+    pub fn burst(&mut self, bufs: &[Buf]) -> Result<u32, Error> {
+        if !self.sends() {
+            return fail!(Errno::EOPNOTSUPP, "tx burst: the socket only receives");
+        }
+        if self.tx.reserved() != 0 || self.comp.peeked() != 0 {
+            return fail!(
+                Errno::EBUSY,
+                "tx burst: ring entries are still reserved or peeked by other calls"
+            );
+        }
+        self.reap();
+        let mut taken = 0;
+        loop {
+            let rest = bufs.get(taken as usize..).unwrap_or(&[]);
+            let (n, refused) = self.enqueue(rest);
+            taken += n;
+            // Once after the last packet, and again as long as that makes room.
+            let drained = self.flush();
+            match refused.and(drained) {
+                Err(e) if taken == 0 => return Err(e),
+                Err(_) => return Ok(taken),
+                Ok(()) if n == 0 || taken as usize == bufs.len() => return Ok(taken),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// Puts packets into the TX ring until it is full or one cannot be sent.
+    fn enqueue(&mut self, bufs: &[Buf]) -> (u32, Result<(), Error>) {
+        let span = self.tx.reserve(u32::try_from(bufs.len()).unwrap_or(u32::MAX));
+        let (mut n, mut bytes, mut refused) = (0, 0, Ok(()));
+        for (index, buf) in span.indices().zip(bufs) {
+            match self.describe(buf) {
+                Ok(desc) => self.tx.write(index, desc),
+                Err(e) => {
+                    refused = Err(e);
+                    break;
+                }
+            }
+            n += 1;
+            bytes += u64::from(buf.len);
+        }
+        self.tx.cancel(span.count - n);
+        self.tx.submit(n);
+        self.counters.add_packets(n, bytes);
+        (n, refused)
+    }
+
+    /// The descriptor of a packet, and its frame noted as the kernel's.
+    #[inline]
+    fn describe(&mut self, buf: &Buf) -> Result<Desc, Error> {
+        let addr = self.geometry.addr(buf.data);
+        match self.geometry.frame_of(buf.addr) {
+            Some(frame)
+                if self.geometry.fits(frame, addr, buf.len)
+                    && buf.options == 0
+                    && self.sent.give(frame) =>
+            {
+                Ok(Desc { addr, len: buf.len, options: 0 })
+            }
+            frame => self.explain(buf, addr, frame),
+        }
+    }
+
+    #[cold]
+    fn explain(&self, buf: &Buf, addr: u64, frame: Option<u32>) -> Result<Desc, Error> {
+        let (len, size) = (buf.len, self.geometry.frame_size());
+        match frame {
+            None => fail!(
+                Errno::EINVAL,
+                "tx burst: addr {:#x} is outside the UMEM of {} bytes",
+                buf.addr,
+                self.geometry.bytes()
+            ),
+            Some(frame) if !self.geometry.fits(frame, addr, len) => fail!(
+                Errno::EINVAL,
+                "tx burst: {len} bytes at offset {} of a frame do not fit: a packet has 1 to {size} \
+                 bytes and lies in its frame",
+                addr.wrapping_sub(self.geometry.frame_addr(frame)) as i64
+            ),
+            Some(_) if buf.options != 0 => {
+                fail!(Errno::EINVAL, "tx burst: options {:#x} are not known", buf.options)
+            }
+            Some(frame) => {
+                fail!(Errno::EINVAL, "tx burst: frame {frame} is already on its way")
+            }
+        }
+    }
+
+    /// Wakes the kernel until it has taken what it can take now. In copy mode one
+    /// call moves 32 descriptors unless the TX budget says more, and a completion
+    /// ring that is full stops it.
+    fn flush(&mut self) -> Result<(), Error> {
+        let mut left = self.tx.unconsumed().count;
+        while left != 0 && self.tx.needs_wakeup() && self.wake()? == Kick::Again {
+            self.reap();
+            let still = self.tx.unconsumed().count;
+            // Bounded: each round takes at least one descriptor, and none is added.
+            left = if still < left { still } else { 0 };
+        }
+        Ok(())
+    }
+
+    /// Takes back the frames of packets that are sent.
+    fn reap(&mut self) {
+        let span = self.comp.peek(u32::MAX);
+        for index in span.indices() {
+            let addr = self.comp.read(index).unwrap_or(u64::MAX);
+            // What was not sent by `burst` is not the pool's either.
+            if let Some(frame) = self.geometry.frame_of(addr) {
+                if self.sent.take_back(frame) {
+                    self.frames.push(frame);
+                }
+            }
+        }
+        self.comp.release(span.count);
+    }
+
+    /// Hands out frames to write packets to; says how many.
+    pub fn alloc(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
+        let mut n = self.alloc_at_hand(bufs);
+        if (n as usize) < bufs.len() && self.sent.count() != 0 && self.comp.peeked() == 0 {
+            self.reap();
+            n += self.alloc_at_hand(bufs.get_mut(n as usize..).unwrap_or(&mut []));
+            if (n as usize) < bufs.len() && self.sent.count() != 0 {
+                // A link that is down keeps its frames; the next burst says so.
+                let _ = self.kick(false);
+                self.reap();
+                n += self.alloc_at_hand(bufs.get_mut(n as usize..).unwrap_or(&mut []));
+            }
+        }
+        n
+    }
+
+    fn alloc_at_hand(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
+        let mut n = 0;
+        for buf in bufs {
+            let Some(frame) = self.frames.pop() else { break };
+            let addr = self.geometry.payload_addr(frame);
+            let room = self.geometry.frame_size() as u32 - self.geometry.headroom();
+            buf.write(Buf::new(&self.geometry, addr, room, 0));
+            n += 1;
+        }
+        n
+    }
+
+    /// Takes back the frames of packets that are sent, whoever looked at them.
+    pub(super) fn recover_sent(&mut self) {
+        self.comp.cancel(u32::MAX);
+        self.reap();
+    }
+
+    /// Ends the mappings of the rings.
+    pub(super) fn unmap(&mut self) {
+        self.tx.unmap();
+        self.comp.unmap();
+    }
+
+    /// Takes back every frame that the kernel got from `burst`, which it must not
+    /// touch again: its socket is closed.
+    pub(super) fn recover_given(&mut self) {
+        let TxSide { frames, sent, .. } = self;
+        sent.drain(|frame| {
+            frames.push(frame);
+        });
+    }
+}

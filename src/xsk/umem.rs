@@ -1,0 +1,306 @@
+//! Packet memory: its area, its registration with the kernel and its frames.
+
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+
+use crate::sys::abi::UmemReg;
+use crate::sys::heap::Shared;
+use crate::sys::{Errno, HUGE_PAGE, Mmap, OwnedFd, RawFd, process, socket};
+use crate::xsk::config::UmemConfig;
+use crate::xsk::error::{Error, fail};
+use crate::xsk::frames::FramePool;
+use crate::xsk::registrations::Registrations;
+
+/// Where frames lie in an area: all arithmetic on addresses.
+#[derive(Clone, Copy, Debug)]
+pub struct Geometry {
+    base: usize,
+    frame_shift: u32,
+    frame_count: u32,
+    headroom: u32,
+}
+
+impl Geometry {
+    /// Bytes in a frame, a power of two.
+    #[inline]
+    pub fn frame_size(&self) -> u64 {
+        1 << self.frame_shift
+    }
+
+    /// Bytes in all frames.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.frame_count) << self.frame_shift
+    }
+
+    /// How many frames there are.
+    pub fn frame_count(&self) -> u32 {
+        self.frame_count
+    }
+
+    /// Bytes at the start of each frame that are the program's.
+    pub fn headroom(&self) -> u32 {
+        self.headroom
+    }
+
+    /// Where a frame starts.
+    #[inline]
+    pub fn frame_addr(&self, frame: u32) -> u64 {
+        u64::from(frame) << self.frame_shift
+    }
+
+    /// Where a packet is written in a frame of our own: behind the headroom.
+    #[inline]
+    pub fn payload_addr(&self, frame: u32) -> u64 {
+        self.frame_addr(frame) + u64::from(self.headroom)
+    }
+
+    /// The frame that an address lies in; None outside the area.
+    #[inline]
+    pub fn frame_of(&self, addr: u64) -> Option<u32> {
+        (addr < self.bytes()).then_some((addr >> self.frame_shift) as u32)
+    }
+
+    /// The pointer to an address; only good inside the area.
+    #[inline]
+    pub fn pointer(&self, addr: u64) -> *mut c_void {
+        // For C programs; nothing here reads or writes through it.
+        ptr::with_exposed_provenance_mut(self.base.wrapping_add(addr as usize))
+    }
+
+    /// The address of a pointer, whether or not it is inside.
+    #[inline]
+    pub fn addr(&self, pointer: *const c_void) -> u64 {
+        pointer.addr().wrapping_sub(self.base) as u64
+    }
+
+    /// Whether `len` bytes from `addr` on lie in the one frame. The kernel drops a
+    /// descriptor for which this does not hold, and never completes it.
+    #[inline]
+    pub fn fits(&self, frame: u32, addr: u64, len: u32) -> bool {
+        let end = (addr & (self.frame_size() - 1)) + u64::from(len);
+        self.frame_of(addr) == Some(frame) && len != 0 && end <= self.frame_size()
+    }
+}
+
+/// Packet memory, alive until its last socket is gone.
+pub struct Umem {
+    config: UmemConfig,
+    geometry: Geometry,
+    pool: Shared<FramePool>,
+    registrations: Registrations,
+    _mapping: Option<Mmap>,
+    huge: bool,
+}
+
+impl Umem {
+    /// Maps memory unless the caller has some, and registers it, so that what the
+    /// kernel has against it is known now.
+    pub fn create(config: UmemConfig) -> Result<Umem, Error> {
+        let config = config.resolved()?;
+        let (mapping, huge) = match config.memory {
+            Some(_) => (None, false),
+            None => map(&config).map(|(mapping, huge)| (Some(mapping), huge))?,
+        };
+        let base = match (&mapping, config.memory) {
+            (Some(mapping), _) => mapping.addr().as_ptr().expose_provenance(),
+            (None, memory) => memory.map_or(0, |(addr, _)| addr),
+        };
+        let geometry = Geometry {
+            base,
+            frame_shift: config.frame_size.trailing_zeros(),
+            frame_count: config.frame_count,
+            headroom: config.headroom,
+        };
+        let pool = FramePool::new(config.frame_count).and_then(Shared::new);
+        let pool = pool.or_else(|e| out_of_memory(e, "umem"))?;
+        let (spare, netns) = open_socket()?;
+        register(spare.raw(), &config, &geometry).map_err(|e| explain_register(e, &config))?;
+        let registrations = Registrations::new(spare, netns);
+        Ok(Umem { config, geometry, pool, registrations, _mapping: mapping, huge })
+    }
+
+    /// What was asked for, with the defaults filled in.
+    pub fn config(&self) -> &UmemConfig {
+        &self.config
+    }
+
+    /// Where frames lie.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Frames that nobody uses.
+    pub fn pool(&self) -> &Shared<FramePool> {
+        &self.pool
+    }
+
+    /// Whether the memory is on the huge pages that were asked for.
+    pub fn on_huge_pages(&self) -> bool {
+        self.huge
+    }
+
+    /// The pointer to an address; None outside.
+    pub fn data(&self, addr: u64) -> Option<NonNull<c_void>> {
+        self.geometry.frame_of(addr)?;
+        NonNull::new(self.geometry.pointer(addr))
+    }
+
+    /// Hands out frames to write packets to, as addresses behind the headroom.
+    pub fn take(&self, n: u32, mut each: impl FnMut(u64)) -> u32 {
+        self.pool.take(n, |frame| each(self.geometry.payload_addr(frame)))
+    }
+
+    /// Takes back the frame that an address lies in; false if it lies in none, or
+    /// the pool has all its frames already.
+    pub fn give(&self, addr: u64) -> bool {
+        self.geometry.frame_of(addr).is_some_and(|frame| self.pool.give(frame))
+    }
+
+    /// Which sockets have the memory registered.
+    pub(super) fn registrations(&self) -> &Registrations {
+        &self.registrations
+    }
+
+    /// A socket to make rings on, the namespace it is in, and whether the memory is
+    /// registered with it already.
+    pub(super) fn socket(&self) -> Result<(OwnedFd, u64, bool), Error> {
+        // The spare one may be of another namespace than this thread.
+        let (fresh, netns) = open_socket()?;
+        match self.registrations.take_spare(netns) {
+            Some(spare) => Ok((spare, netns, true)),
+            None => Ok((fresh, netns, false)),
+        }
+    }
+
+    /// Registers the memory with another socket.
+    pub(super) fn register(&self, fd: RawFd) -> Result<(), Errno> {
+        register(fd, &self.config, &self.geometry)
+    }
+
+    /// Why registering failed.
+    pub(super) fn explain_register(&self, errno: Errno) -> Error {
+        explain_register(errno, &self.config)
+    }
+}
+
+fn map(config: &UmemConfig) -> Result<(Mmap, bool), Error> {
+    let bytes = config.bytes() as usize;
+    if config.huge_pages {
+        match Mmap::anonymous(bytes.next_multiple_of(HUGE_PAGE), true) {
+            Ok(mapping) => return Ok((mapping, true)),
+            Err(e) => log::warn!(
+                "umem: no huge pages for {bytes} bytes, {e}: using normal ones \
+                 (sysctl vm.nr_hugepages)"
+            ),
+        }
+    }
+    match Mmap::anonymous(bytes, false) {
+        Ok(mapping) => Ok((mapping, false)),
+        Err(e) => fail!(e, "umem: no memory for {bytes} bytes of frames: {e}"),
+    }
+}
+
+/// An AF_XDP socket, and the number of the namespace it is in.
+fn open_socket() -> Result<(OwnedFd, u64), Error> {
+    match socket::create() {
+        Ok(fd) => {
+            let netns = socket::netns_cookie(fd.raw());
+            Ok((fd, netns))
+        }
+        Err(e @ Errno::EPERM) => fail!(
+            e,
+            "socket: not permitted: an AF_XDP socket needs CAP_NET_RAW (run as root, or setcap \
+             cap_net_raw,cap_net_admin,cap_bpf=ep PROGRAM)"
+        ),
+        Err(e @ Errno::EAFNOSUPPORT) => {
+            fail!(e, "socket: this kernel has no AF_XDP: it needs CONFIG_XDP_SOCKETS=y")
+        }
+        Err(e @ (Errno::EMFILE | Errno::ENFILE)) => {
+            fail!(e, "socket: no file descriptor is left (ulimit -n)")
+        }
+        Err(e) => fail!(e, "socket: the kernel makes no AF_XDP socket: {e}"),
+    }
+}
+
+fn register(fd: RawFd, config: &UmemConfig, geometry: &Geometry) -> Result<(), Errno> {
+    let reg = UmemReg {
+        addr: geometry.base as u64,
+        len: geometry.bytes(),
+        chunk_size: config.frame_size,
+        headroom: config.headroom,
+        ..UmemReg::default()
+    };
+    socket::register_umem(fd, &reg)
+}
+
+fn explain_register(errno: Errno, config: &UmemConfig) -> Error {
+    let bytes = config.bytes();
+    match (errno, process::memlock_limit()) {
+        (Errno::ENOBUFS, Some(limit)) => Error::new(
+            errno,
+            format_args!(
+                "umem: {bytes} bytes are more than may be locked: RLIMIT_MEMLOCK is {limit} bytes \
+                 for all UMEMs of the user (ulimit -l, LimitMEMLOCK=, or CAP_IPC_LOCK)"
+            ),
+        ),
+        (Errno::EFAULT, _) => Error::new(
+            errno,
+            format_args!("umem: the memory given is not mapped for writing throughout"),
+        ),
+        (Errno::ENOMEM, _) => Error::new(
+            errno,
+            format_args!(
+                "umem: the pages of {bytes} bytes cannot be pinned: not enough memory, or memory \
+                 given that is not mapped for writing throughout"
+            ),
+        ),
+        _ => Error::new(
+            errno,
+            format_args!(
+                "umem: the kernel refuses {} frames of {} bytes, headroom {}: {errno}",
+                config.frame_count, config.frame_size, config.headroom
+            ),
+        ),
+    }
+}
+
+/// An allocation of the library's own that failed.
+pub(super) fn out_of_memory<T>(errno: Errno, what: &str) -> Result<T, Error> {
+    fail!(errno, "{what}: out of memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOUR: Geometry =
+        Geometry { base: 0x10_0000, frame_shift: 11, frame_count: 4, headroom: 64 };
+
+    #[test]
+    fn an_address_belongs_to_one_frame_or_to_none() {
+        assert_eq!(FOUR.frame_of(0), Some(0));
+        assert_eq!(FOUR.frame_of(2047), Some(0));
+        assert_eq!(FOUR.frame_of(8191), Some(3));
+        assert_eq!(FOUR.frame_of(8192), None);
+        assert_eq!(FOUR.frame_of(u64::MAX), None);
+        assert_eq!(FOUR.payload_addr(3), 3 * 2048 + 64);
+    }
+
+    #[test]
+    fn pointers_and_addresses_turn_into_each_other() {
+        assert_eq!(FOUR.pointer(5000).addr(), 0x10_0000 + 5000);
+        assert_eq!(FOUR.addr(FOUR.pointer(5000)), 5000);
+        assert_eq!(FOUR.frame_of(FOUR.addr(ptr::null())), None);
+    }
+
+    #[test]
+    fn a_packet_fits_a_frame_or_the_kernel_would_drop_it() {
+        assert!(FOUR.fits(1, 2048, 2048));
+        assert!(FOUR.fits(1, 4095, 1));
+        assert!(!FOUR.fits(1, 4095, 2), "crosses into the next frame");
+        assert!(!FOUR.fits(1, 2048, 0), "empty");
+        assert!(!FOUR.fits(0, 2048, 60), "another frame than it says");
+        assert!(!FOUR.fits(3, 3 * 2048, u32::MAX));
+    }
+}
