@@ -14,7 +14,8 @@ fn main() {
     let Some(header) = env::var_os("XSK_HEADER") else { return };
 
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
+    let mut config =
+        cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
     let part = |name: &str| env::var(format!("CARGO_PKG_VERSION_{name}")).expect("cargo sets it");
     let (major, minor, patch) = (part("MAJOR"), part("MINOR"), part("PATCH"));
     let versions = format!(

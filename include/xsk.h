@@ -60,12 +60,6 @@ extern "C" {
  */
 #define XSK_UMEM_HUGE_PAGES (1 << 0)
 
-/** The socket only receives: it has no TX ring. */
-#define XSK_SOCKET_RX_ONLY (1 << 0)
-
-/** The socket only sends: it has no RX ring, and needs no XDP program. */
-#define XSK_SOCKET_TX_ONLY (1 << 1)
-
 /** The kernel copies packets, whatever the driver could do. */
 #define XSK_BIND_COPY (1 << 0)
 
@@ -102,6 +96,12 @@ extern "C" {
 
 /** `retry_ms` for a single try. */
 #define XSK_RETRY_NEVER -1
+
+/** The socket only receives: it has no TX ring. */
+#define XSK_SOCKET_RX_ONLY (1 << 0)
+
+/** The socket only sends: it has no RX ring, and needs no XDP program. */
+#define XSK_SOCKET_TX_ONLY (1 << 1)
 
 /** What xsk_socket_wait() waits for: a received packet. */
 #define XSK_WAIT_RX (1 << 0)

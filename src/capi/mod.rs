@@ -13,7 +13,6 @@ use core::ffi::{c_char, c_int};
 use core::mem::{MaybeUninit, size_of};
 use core::ptr::{self, NonNull};
 
-
 use crate::xsk::error::fail;
 use crate::xsk::ring::Span;
 use crate::xsk::rx::RxSide;
@@ -22,8 +21,8 @@ use crate::xsk::tx::TxSide;
 use crate::xsk::{Errno, Error, error, logger, preserve_errno};
 
 // In the order in which the header tells of them.
-#[rustfmt::skip]
 mod umem;
+mod bind;
 mod socket;
 mod stats;
 mod packet;
@@ -32,6 +31,7 @@ mod tx;
 mod kick;
 mod log;
 
+pub use bind::*;
 pub use kick::*;
 pub use log::*;
 pub use packet::*;
@@ -117,10 +117,13 @@ unsafe fn copy_params<T: Sized32>(from: *const T) -> Result<T, Error> {
     check_size(size, T::NAME)?;
     let (size, ours) = (size as usize, size_of::<T>());
     // SAFETY: the caller has `size` bytes, `params` has `ours`.
-    unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), params.as_mut_ptr().cast(), size.min(ours)) };
+    unsafe {
+        ptr::copy_nonoverlapping(from.cast::<u8>(), params.as_mut_ptr().cast(), size.min(ours))
+    };
     for at in ours..size {
-        // SAFETY: below `size`.
-        if unsafe { from.cast::<u8>().add(at).read() } != 0 {
+        let byte = from.cast::<u8>().wrapping_add(at);
+        // SAFETY: below `size`, up to which the caller's struct is readable.
+        if unsafe { byte.read() } != 0 {
             return fail!(
                 Errno::EINVAL,
                 "{}: byte {at} is set, which this version ({}) does not know; its struct has {ours}",

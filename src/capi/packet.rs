@@ -26,11 +26,7 @@ use crate::xsk::packet::Buf;
 /// @retval -EINVAL    a pointer is NULL
 /// @note Threads: the receive side's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn xsk_rx_burst(
-    socket: *mut xsk_socket,
-    bufs: *mut Buf,
-    n: u32,
-) -> c_int {
+pub unsafe extern "C" fn xsk_rx_burst(socket: *mut xsk_socket, bufs: *mut Buf, n: u32) -> c_int {
     // SAFETY: NULL or alive, and this is the side's thread, as documented.
     let Some(side) = (unsafe { rx_side(socket) }) else { return answer(null("socket")) };
     if bufs.is_null() && n != 0 {
@@ -62,11 +58,7 @@ pub unsafe extern "C" fn xsk_rx_burst(
 /// @note Threads: the transmit side's. Does not wait, but in copy mode the kernel
 ///       sends during the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn xsk_tx_burst(
-    socket: *mut xsk_socket,
-    bufs: *const Buf,
-    n: u32,
-) -> c_int {
+pub unsafe extern "C" fn xsk_tx_burst(socket: *mut xsk_socket, bufs: *const Buf, n: u32) -> c_int {
     // SAFETY: NULL or alive, and this is the side's thread, as documented.
     let Some(side) = (unsafe { tx_side(socket) }) else { return answer(null("socket")) };
     if bufs.is_null() && n != 0 {
@@ -88,11 +80,7 @@ pub unsafe extern "C" fn xsk_tx_burst(
 ///         those of packets that are sent are reclaimed first.
 /// @note Threads: the transmit side's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn xsk_buf_alloc(
-    socket: *mut xsk_socket,
-    bufs: *mut Buf,
-    n: u32,
-) -> u32 {
+pub unsafe extern "C" fn xsk_buf_alloc(socket: *mut xsk_socket, bufs: *mut Buf, n: u32) -> u32 {
     // SAFETY: NULL or alive, and this is the side's thread, as documented.
     let Some(side) = (unsafe { tx_side(socket) }) else { return 0 };
     // SAFETY: NULL or room for n, as documented.
@@ -109,11 +97,7 @@ pub unsafe extern "C" fn xsk_buf_alloc(
 ///         it are not looked at. 0 if a pointer is NULL.
 /// @note Threads: the receive side's. A thread that only sends uses xsk_umem_free().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn xsk_buf_free(
-    socket: *mut xsk_socket,
-    bufs: *const Buf,
-    n: u32,
-) -> u32 {
+pub unsafe extern "C" fn xsk_buf_free(socket: *mut xsk_socket, bufs: *const Buf, n: u32) -> u32 {
     // SAFETY: NULL or alive, and this is the side's thread, as documented.
     let Some(side) = (unsafe { rx_side(socket) }) else { return 0 };
     // SAFETY: NULL or n buffers, as documented.

@@ -4,10 +4,11 @@ use alloc::boxed::Box;
 use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
 
+use super::bind::{bind_config, xsk_bind_params};
 use super::umem::{umem_ref, xsk_umem};
 use super::{Sized32, check_flags, copy_params, guard, guard_count, null};
-use crate::xsk::config::{BindConfig, CopyMode, Direction, SocketConfig, Steering, XdpMode};
-use crate::xsk::error::fail;
+use crate::xsk::config::{Direction, SocketConfig};
+use crate::xsk::error::{error, fail};
 use crate::xsk::socket::Socket;
 use crate::xsk::{Errno, Error, Ready, try_box};
 
@@ -51,48 +52,6 @@ pub struct xsk_socket_params {
 // SAFETY: repr(C), the size first, zero is a value of each member.
 unsafe impl Sized32 for xsk_socket_params {
     const NAME: &'static str = "xsk_socket_params";
-}
-
-/// The kernel copies packets, whatever the driver could do.
-pub const XSK_BIND_COPY: u32 = 1 << 0;
-/// The device reads and writes the frames itself; binding fails where it cannot.
-/// With neither flag: zero-copy where the driver can, else copy.
-pub const XSK_BIND_ZEROCOPY: u32 = 1 << 1;
-/// The kernel polls the rings and never asks for a kick. By default it asks with
-/// the ring flag that xsk_tx_kick() and xsk_rx_kick() look at.
-pub const XSK_BIND_NO_NEED_WAKEUP: u32 = 1 << 2;
-/// The default program must run in the network stack (generic XDP).
-pub const XSK_BIND_SKB_MODE: u32 = 1 << 3;
-/// The default program must run in the driver (native XDP). With neither flag:
-/// native where the driver can, else generic.
-pub const XSK_BIND_DRV_MODE: u32 = 1 << 4;
-/// Neither attach nor look for a program: the program directs packets here itself.
-pub const XSK_BIND_NO_PROGRAM: u32 = 1 << 5;
-/// Put the socket into the XSKMAP `xskmap_fd`, of a program of the user's own.
-pub const XSK_BIND_XSKMAP: u32 = 1 << 6;
-
-/// `retry_ms` for a single try.
-pub const XSK_RETRY_NEVER: i32 = -1;
-
-/// How to bind; 0 means default everywhere but in `size`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct xsk_bind_params {
-    /// sizeof(struct xsk_bind_params).
-    pub size: u32,
-    /// XSK_BIND_...
-    pub flags: u32,
-    /// How long to try while the queue is busy, in milliseconds. Default 1000;
-    /// XSK_RETRY_NEVER for one try. The kernel takes some tens of milliseconds to
-    /// free a queue after the socket on it was closed.
-    pub retry_ms: i32,
-    /// The map for XSK_BIND_XSKMAP, read during the call only.
-    pub xskmap_fd: i32,
-}
-
-// SAFETY: repr(C), the size first, zero is a value of each member.
-unsafe impl Sized32 for xsk_bind_params {
-    const NAME: &'static str = "xsk_bind_params";
 }
 
 /// What xsk_socket_wait() waits for: a received packet.
@@ -233,7 +192,7 @@ unsafe fn create(
     // SAFETY: the caller's promise.
     let params = unsafe { copy_params(params) }?;
     let socket = Socket::create(umem, socket_config(&params)?)?;
-    try_box(socket).or_else(|e| fail!(e, "socket: out of memory"))
+    try_box(socket).map_err(|e| error!(e, "socket: out of memory"))
 }
 
 /// # Safety
@@ -283,65 +242,6 @@ fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
         fill_size: params.fill_size,
         comp_size: params.comp_size,
     })
-}
-
-fn bind_config(params: &xsk_bind_params) -> Result<BindConfig, Error> {
-    const KNOWN: u32 = (XSK_BIND_XSKMAP << 1) - 1;
-    check_flags(params.flags, KNOWN, "xsk_bind_params.flags")?;
-    let has = |flag| params.flags & flag != 0;
-    let pick = |a, b| match (has(a), has(b)) {
-        (true, true) => None,
-        (first, second) => Some((first, second)),
-    };
-    let exclude = "exclude each other; neither is for what there is";
-    let Some(copy) = pick(XSK_BIND_COPY, XSK_BIND_ZEROCOPY) else {
-        return fail!(Errno::EINVAL, "bind: XSK_BIND_COPY and XSK_BIND_ZEROCOPY {exclude}");
-    };
-    let Some(mode) = pick(XSK_BIND_SKB_MODE, XSK_BIND_DRV_MODE) else {
-        return fail!(Errno::EINVAL, "bind: XSK_BIND_SKB_MODE and XSK_BIND_DRV_MODE {exclude}");
-    };
-    let mode = match mode {
-        (true, _) => Some(XdpMode::Generic),
-        (_, true) => Some(XdpMode::Native),
-        _ => None,
-    };
-    let steering = match (has(XSK_BIND_NO_PROGRAM), has(XSK_BIND_XSKMAP)) {
-        (false, false) => Steering::Default(mode),
-        (true, true) => {
-            return fail!(
-                Errno::EINVAL,
-                "bind: XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP exclude each other"
-            );
-        }
-        _ if mode.is_some() => {
-            return fail!(
-                Errno::EINVAL,
-                "bind: XSK_BIND_SKB_MODE and XSK_BIND_DRV_MODE are for the default program, which \
-                 XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP do without"
-            );
-        }
-        (true, _) => Steering::None,
-        (_, true) => Steering::Xskmap(params.xskmap_fd),
-    };
-    if !has(XSK_BIND_XSKMAP) && params.xskmap_fd != 0 {
-        return fail!(Errno::EINVAL, "bind: xskmap_fd is given without XSK_BIND_XSKMAP");
-    }
-    let mut config = BindConfig { steering, ..BindConfig::default() };
-    config.need_wakeup = !has(XSK_BIND_NO_NEED_WAKEUP);
-    config.copy = match copy {
-        (true, _) => CopyMode::Copy,
-        (_, true) => CopyMode::ZeroCopy,
-        _ => CopyMode::Auto,
-    };
-    match params.retry_ms {
-        0 => {}
-        XSK_RETRY_NEVER => config.retry_ms = 0,
-        ms => match u32::try_from(ms) {
-            Ok(ms) => config.retry_ms = ms,
-            Err(_) => return fail!(Errno::EINVAL, "bind: retry_ms {ms} is negative"),
-        },
-    }
-    Ok(config)
 }
 
 /// Destroys a socket: its rings, its place in the XSKMAP and, if it was the last,

@@ -5,7 +5,7 @@ use core::ptr;
 
 use super::{Sized32, array, array_out, check_flags, copy_params, guard, null, write_info};
 use crate::xsk::config::UmemConfig;
-use crate::xsk::error::fail;
+use crate::xsk::error::{error, fail};
 use crate::xsk::umem::Umem;
 use crate::xsk::{Errno, Error, Shared, try_box};
 
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn xsk_umem_create(
         let params = unsafe { copy_params(params) }?;
         let umem = Umem::create(config(&params)?)?;
         let handle = Shared::new(umem).and_then(|umem| try_box(Handle(umem)));
-        let handle = handle.or_else(|e| fail!(e, "umem: out of memory"))?;
+        let handle = handle.map_err(|e| error!(e, "umem: out of memory"))?;
         // SAFETY: not NULL, and the caller's to be written.
         unsafe { out.write(ptr::from_mut(alloc::boxed::Box::leak(handle)).cast()) };
         Ok(())
@@ -137,10 +137,9 @@ fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
         (true, bytes) => {
             return fail!(Errno::EINVAL, "umem: memory_size is {bytes} and memory is NULL");
         }
-        (false, bytes) => Some((
-            params.memory.expose_provenance(),
-            usize::try_from(bytes).unwrap_or(usize::MAX),
-        )),
+        (false, bytes) => {
+            Some((params.memory.expose_provenance(), usize::try_from(bytes).unwrap_or(usize::MAX)))
+        }
     };
     Ok(UmemConfig {
         memory,
@@ -169,7 +168,10 @@ pub unsafe extern "C" fn xsk_umem_destroy(umem: *mut xsk_umem) -> c_int {
         // SAFETY: not NULL, so alive.
         let sockets = unsafe { umem_ref(umem) }?.owners() - 1;
         if sockets != 0 {
-            return fail!(Errno::EBUSY, "umem: {sockets} socket(s) still use it: destroy them first");
+            return fail!(
+                Errno::EBUSY,
+                "umem: {sockets} socket(s) still use it: destroy them first"
+            );
         }
         // SAFETY: made by Box::leak in xsk_umem_create, and given up by the caller.
         drop(unsafe { alloc::boxed::Box::from_raw(umem.cast::<Handle>()) });

@@ -253,11 +253,8 @@ pub fn program_info(fd: RawFd) -> Result<ProgramInfo, Errno> {
         name: ObjectName,
     }
     let mut maps = [0u32; 8];
-    let mut info = Info {
-        map_count: maps.len() as u32,
-        maps: maps.as_mut_ptr() as u64,
-        ..Info::default()
-    };
+    let mut info =
+        Info { map_count: maps.len() as u32, maps: maps.as_mut_ptr() as u64, ..Info::default() };
     // SAFETY: at most `map_count` ids are written to `maps`; the other pointers go
     // with lengths of 0.
     unsafe { info_by_fd(fd, &mut info) }?;
@@ -332,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_descriptor_that_is_no_map_is_refused() {
-        assert_eq!(map_info(-1).err(), Some(Errno::EBADF));
+        assert_eq!(map_info(-1).err(), Some(Errno::EBADFD));
         assert_eq!(map_info(2).err(), Some(Errno::EINVAL));
     }
 }

@@ -16,7 +16,8 @@ impl IfName {
     /// None for what cannot be a name.
     pub fn new(bytes: &[u8]) -> Option<IfName> {
         let mut name = [0; libc::IFNAMSIZ];
-        if bytes.is_empty() || bytes.len() >= name.len() || bytes.iter().any(|b| b"\0/".contains(b)) {
+        if bytes.is_empty() || bytes.len() >= name.len() || bytes.iter().any(|b| b"\0/".contains(b))
+        {
             return None;
         }
         name.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn queues_are_combined_ones_and_the_rest() {
-        let channels = Channels { combined: 4, rx: 1, tx: 2, max_combined: 8, ..Channels::default() };
+        let channels =
+            Channels { combined: 4, rx: 1, tx: 2, max_combined: 8, ..Channels::default() };
         assert_eq!((channels.current(), channels.most()), (6, 8));
         assert_eq!(Channels::default().current(), 1);
     }

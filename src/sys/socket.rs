@@ -33,8 +33,8 @@ impl RingKind {
         match self {
             RingKind::Rx => libc::XDP_PGOFF_RX_RING as u64,
             RingKind::Tx => libc::XDP_PGOFF_TX_RING as u64,
-            RingKind::Fill => libc::XDP_UMEM_PGOFF_FILL_RING as u64,
-            RingKind::Comp => libc::XDP_UMEM_PGOFF_COMPLETION_RING as u64,
+            RingKind::Fill => libc::XDP_UMEM_PGOFF_FILL_RING,
+            RingKind::Comp => libc::XDP_UMEM_PGOFF_COMPLETION_RING,
         }
     }
 }
@@ -54,8 +54,7 @@ fn set<T>(fd: RawFd, option: c_int, value: &T) -> Result<(), Errno> {
 
 /// Gives how many bytes of `value` the kernel wrote.
 fn get<T>(fd: RawFd, level: c_int, option: c_int, value: &mut T) -> Result<usize, Errno> {
-    let (to, mut len) =
-        (ptr::from_mut(value).cast::<c_void>(), size_of::<T>() as libc::socklen_t);
+    let (to, mut len) = (ptr::from_mut(value).cast::<c_void>(), size_of::<T>() as libc::socklen_t);
     // SAFETY: the kernel writes at most `len` bytes, and `value` has that many; the
     // types used here are integers and structs of them, for which any bytes do.
     check(|| unsafe { libc::getsockopt(fd, level, option, to, &raw mut len) })?;
@@ -169,7 +168,8 @@ pub struct Ready {
 
 /// Waits until something of `wanted` holds; -1 ms is for ever.
 pub fn poll(fd: RawFd, wanted: Ready, timeout_ms: c_int) -> Result<Ready, Errno> {
-    let events = if wanted.rx { libc::POLLIN } else { 0 } | if wanted.tx { libc::POLLOUT } else { 0 };
+    let events =
+        if wanted.rx { libc::POLLIN } else { 0 } | if wanted.tx { libc::POLLOUT } else { 0 };
     let mut entry = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one pollfd is passed and one is there.
     check(|| unsafe { libc::poll(&raw mut entry, 1, timeout_ms) })?;

@@ -67,13 +67,13 @@ impl UmemConfig {
                  map yours with MAP_HUGETLB"
             );
         }
-        if !addr.is_multiple_of(page) {
+        if addr % page != 0 {
             return fail!(
                 Errno::EINVAL,
                 "umem: memory {addr:#x} is not aligned to a page of {page} bytes"
             );
         }
-        if len == 0 || !len.is_multiple_of(size) {
+        if len == 0 || len % size != 0 {
             return fail!(
                 Errno::EINVAL,
                 "umem: memory_size {len} is not a multiple of frame_size {size} above 0"

@@ -33,11 +33,15 @@ impl Error {
     }
 }
 
-/// `Err(Error::new(..))` with the sentence in place, as in `format!`.
+/// `Error::new` with the sentence in place, as in `format!`.
+macro_rules! error {
+    ($errno:expr, $($why:tt)+) => { $crate::xsk::Error::new($errno, format_args!($($why)+)) };
+}
+pub(crate) use error;
+
+/// The same as an `Err`.
 macro_rules! fail {
-    ($errno:expr, $($why:tt)+) => {
-        Err($crate::xsk::Error::new($errno, format_args!($($why)+)))
-    };
+    ($($why:tt)+) => { Err($crate::xsk::error::error!($($why)+)) };
 }
 pub(crate) use fail;
 

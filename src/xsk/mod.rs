@@ -1,6 +1,8 @@
 //! The core: what an AF_XDP socket is and does. Safe Rust but for the ring; no
 //! system calls, which are `sys`'s, and no C types, which are `capi`'s.
 
+mod attachment;
+mod bind;
 pub mod config;
 pub mod counters;
 pub mod error;

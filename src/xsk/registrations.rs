@@ -87,7 +87,8 @@ impl Registrations {
                     register().map_err(Refused::Register)?;
                     *registered = true;
                 }
-                socket::bind(to.fd, to.ifindex, to.queue_id, flags(to), 0).map_err(Refused::Bind)?;
+                socket::bind(to.fd, to.ifindex, to.queue_id, flags(to), 0)
+                    .map_err(Refused::Bind)?;
             }
         }
         let zero_copy = socket::is_zero_copy(to.fd);

@@ -4,35 +4,18 @@ use core::mem::size_of;
 
 use crate::sys::abi::{Desc, MmapOffsets, RingOffset, Statistics};
 use crate::sys::heap::{Apart, Shared};
-use crate::sys::netdev::{Control, IfName};
 use crate::sys::socket::{self, Ready, RingKind};
-use crate::sys::{Errno, Mmap, OwnedFd, RawFd, clock};
-use crate::xsk::config::{BindConfig, CopyMode, SocketConfig, Steering};
+use crate::sys::{Errno, Mmap, OwnedFd, RawFd};
+use crate::xsk::bind::Bond;
+use crate::xsk::config::SocketConfig;
 use crate::xsk::counters::Counters;
-use crate::xsk::error::{Error, fail};
+use crate::xsk::error::{Error, error, fail};
 use crate::xsk::frames::FrameCache;
-use crate::xsk::program::{self, Device, Hold};
-use crate::xsk::registrations::{Binding, Refused};
 use crate::xsk::ring::{Consumer, Producer};
 use crate::xsk::rx::RxSide;
 use crate::xsk::tx::TxSide;
 use crate::xsk::umem::{Umem, out_of_memory};
-use crate::xsk::wake::{Place, Waker};
-
-/// What a bound socket is bound to.
-pub struct Bond {
-    pub place: Shared<Place>,
-    pub zero_copy: bool,
-    pub need_wakeup: bool,
-    hold: Option<Hold>,
-}
-
-impl Bond {
-    /// The default program that it uses.
-    pub fn program(&self) -> Option<&program::Attachment> {
-        self.hold.as_ref().and_then(Hold::attachment)
-    }
-}
+use crate::xsk::wake::Waker;
 
 /// An AF_XDP socket. Its two sides may be driven by two threads.
 pub struct Socket {
@@ -44,10 +27,10 @@ pub struct Socket {
     bond: Option<Bond>,
     config: SocketConfig,
     tx_budget: u32,
-    netns: u64,
-    registered: bool,
+    pub(super) netns: u64,
+    pub(super) registered: bool,
     // Last: the memory outlives the rings and the kernel's use of it.
-    umem: Shared<Umem>,
+    pub(super) umem: Shared<Umem>,
 }
 
 /// What one send moves in copy mode unless the kernel is told otherwise:
@@ -86,8 +69,7 @@ impl Socket {
             let tx = TxSide::new((tx, comp), geometry, frames()?, waker.clone())?;
             Ok((rx.counters().clone(), tx.counters().clone(), Apart::new(rx)?, Apart::new(tx)?))
         };
-        let (rx_counters, tx_counters, rx, tx) =
-            sides().or_else(|e| out_of_memory(e, "socket"))?;
+        let (rx_counters, tx_counters, rx, tx) = sides().or_else(|e| out_of_memory(e, "socket"))?;
         Ok(Socket {
             rx,
             tx,
@@ -101,179 +83,6 @@ impl Socket {
             registered,
             umem: umem.clone(),
         })
-    }
-
-    /// Binds to a queue. On failure the socket can be bound again, to the same queue
-    /// or to another, unless the error says otherwise.
-    pub fn bind(&mut self, ifname: &[u8], queue_id: u32, config: &BindConfig) -> Result<(), Error> {
-        if let Some(bond) = &self.bond {
-            return fail!(Errno::EBUSY, "bind: the socket is bound already, to {}", bond.place);
-        }
-        let deadline = clock::monotonic_ms().saturating_add(config.retry_ms.into());
-        let (control, device) = self.find_device(ifname, queue_id)?;
-        let ifname = device.ifname;
-        let place = Shared::new(Place::new(ifname, device.ifindex, queue_id));
-        let place = place.or_else(|e| out_of_memory(e, "bind"))?;
-        // The program first: it can be let go again, a binding cannot.
-        let hold = match config.steering {
-            Steering::Default(mode) if self.config.direction.receives() => {
-                Some(Hold::acquire(&device, mode, deadline)?)
-            }
-            Steering::Xskmap(map) => {
-                self.check_map(map, queue_id)?;
-                None
-            }
-            _ => None,
-        };
-        let to = Binding {
-            fd: self.fd(),
-            netns: self.netns,
-            ifindex: device.ifindex,
-            queue_id,
-            copy: config.copy,
-            need_wakeup: config.need_wakeup,
-        };
-        let zero_copy = loop {
-            let umem = &self.umem;
-            let answer = umem
-                .registrations()
-                .bind(&to, &mut self.registered, || umem.register(to.fd));
-            let refused = match answer {
-                Ok(zero_copy) => break zero_copy,
-                Err(refused) => refused,
-            };
-            let passes = matches!(
-                refused,
-                Refused::Bind(Errno::EBUSY) | Refused::Register(Errno::ENOBUFS)
-            );
-            if !passes || clock::monotonic_ms() >= deadline {
-                return Err(self.explain_bind(refused, &control, &place, config));
-            }
-            clock::nap_ms(1);
-        };
-        self.bond = Some(Bond {
-            place: place.clone(),
-            zero_copy,
-            need_wakeup: config.need_wakeup,
-            hold,
-        });
-        self.waker.bound(place.clone());
-        self.rx.get_mut().waker().bound(place.clone());
-        self.tx.get_mut().waker().bound(place.clone());
-        log::info!("{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
-        self.steer(config.steering, queue_id)
-    }
-
-    fn steer(&self, steering: Steering, queue_id: u32) -> Result<(), Error> {
-        match (&self.bond, steering) {
-            (_, Steering::Xskmap(map)) => program::insert_into(map, queue_id, self.fd()),
-            (Some(Bond { hold: Some(hold), .. }), _) => hold.insert(queue_id, self.fd()),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_map(&self, map: RawFd, queue_id: u32) -> Result<(), Error> {
-        if !self.config.direction.receives() {
-            return fail!(Errno::EINVAL, "bind: a socket that only sends goes into no XSKMAP");
-        }
-        let entries = program::check_xskmap(map)?.max_entries;
-        if queue_id < entries {
-            return Ok(());
-        }
-        fail!(
-            Errno::E2BIG,
-            "bind: queue {queue_id} has no place in the XSKMAP, which has {entries} entries"
-        )
-    }
-
-    fn find_device(&self, ifname: &[u8], queue_id: u32) -> Result<(Control, Device), Error> {
-        let Some(ifname) = IfName::new(ifname) else {
-            return fail!(
-                Errno::EINVAL,
-                "bind: \"{}\" is no interface name: 1 to 15 bytes without a slash",
-                ifname.escape_ascii()
-            );
-        };
-        let control = match Control::open() {
-            Ok(control) => control,
-            Err(e) => return fail!(e, "bind: cannot ask for interfaces: {e}"),
-        };
-        if control.netns_cookie() != self.netns {
-            return fail!(
-                Errno::EINVAL,
-                "bind: the socket was created in another network namespace than this thread is in"
-            );
-        }
-        let ifindex = match control.ifindex(&ifname) {
-            Ok(ifindex) => ifindex,
-            Err(Errno::ENODEV) => {
-                return fail!(
-                    Errno::ENODEV,
-                    "bind: no interface is named {ifname} in this network namespace (ip link)"
-                );
-            }
-            Err(e) => return fail!(e, "bind: cannot find {ifname}: {e}"),
-        };
-        let channels = control.channels(&ifname).ok();
-        if let Some(channels) = channels.filter(|channels| queue_id >= channels.most()) {
-            return Err(no_such_queue(&ifname, queue_id, channels.current()));
-        }
-        let queues = channels.map_or(1, |channels| channels.most());
-        Ok((control, Device { ifname, ifindex, netns: self.netns, queues }))
-    }
-
-    fn explain_bind(
-        &self,
-        refused: Refused,
-        control: &Control,
-        place: &Place,
-        config: &BindConfig,
-    ) -> Error {
-        let Place { ifname, queue_id, .. } = place;
-        let forced = config.copy == CopyMode::ZeroCopy;
-        let queues = control.channels(ifname).map(|channels| channels.current());
-        let (errno, why) = match refused {
-            Refused::Register(errno) => return self.umem.explain_register(errno),
-            Refused::OwnQueue => (
-                Errno::EBUSY,
-                "another socket with this UMEM has it: a queue takes one of them",
-            ),
-            Refused::Bind(errno) => (
-                errno,
-                match errno {
-                    Errno::EINVAL if queues.is_ok_and(|queues| *queue_id >= queues) => {
-                        return no_such_queue(ifname, *queue_id, queues.unwrap_or(0));
-                    }
-                    Errno::EINVAL if forced => {
-                        "the driver refuses zero-copy here: often the MTU, the frame size or the \
-                         size of the rings (ethtool -g); or use XSK_BIND_COPY"
-                    }
-                    Errno::EINVAL => "no such queue, or the driver refuses it",
-                    Errno::EBUSY if config.retry_ms == 0 => {
-                        "in use by another socket, or still being released by one; retry_ms would \
-                         wait for that"
-                    }
-                    Errno::EBUSY => {
-                        return Error::new(
-                            errno,
-                            format_args!(
-                                "bind: {place}: in use by another socket, and still so after {} ms",
-                                config.retry_ms
-                            ),
-                        );
-                    }
-                    Errno::EOPNOTSUPP if forced => {
-                        "the driver has no zero-copy; use XSK_BIND_COPY, or neither flag for what \
-                         there is"
-                    }
-                    Errno::ENODEV => "the interface is gone",
-                    Errno::ENETDOWN => "the interface is down",
-                    Errno::ENOMEM | Errno::ENOBUFS => "the kernel has not enough memory",
-                    _ => "the kernel refuses",
-                },
-            ),
-        };
-        Error::new(errno, format_args!("bind: {place}: {why} ({errno})"))
     }
 
     /// The descriptor, for epoll and the like; it stays the socket's.
@@ -303,6 +112,14 @@ impl Socket {
         self.bond.as_ref()
     }
 
+    /// From now on the socket is bound.
+    pub(super) fn set_bond(&mut self, bond: Bond) {
+        self.waker.bound(bond.place.clone());
+        self.rx.get_mut().waker().bound(bond.place.clone());
+        self.tx.get_mut().waker().bound(bond.place.clone());
+        self.bond = Some(bond);
+    }
+
     /// How many descriptors one send moves in copy mode.
     pub fn tx_budget(&self) -> u32 {
         self.tx_budget
@@ -325,8 +142,7 @@ impl Socket {
 
     /// The kernel's counters, and how many of them it has.
     pub fn statistics(&self) -> Result<(Statistics, usize), Error> {
-        socket::statistics(self.fd())
-            .or_else(|e| fail!(e, "stats: the kernel does not tell: {e}"))
+        socket::statistics(self.fd()).map_err(|e| error!(e, "stats: the kernel does not tell: {e}"))
     }
 }
 
@@ -370,7 +186,7 @@ fn ring<R>(
     socket::create_ring(fd, kind, size)
         .and_then(|()| socket::map_ring(fd, kind, len))
         .and_then(|map| over(map, at, size))
-        .or_else(|e| fail!(e, "socket: the kernel makes no {kind:?} ring of {size} entries: {e}"))
+        .map_err(|e| error!(e, "socket: the kernel makes no {kind:?} ring of {size} entries: {e}"))
 }
 
 /// Lets one send move a whole TX ring in copy mode, where the kernel can (6.17).
@@ -380,14 +196,4 @@ fn raise_tx_budget(fd: RawFd, tx_size: u32) -> u32 {
     } else {
         KERNEL_TX_BUDGET
     }
-}
-
-fn no_such_queue(ifname: &IfName, queue_id: u32, queues: u32) -> Error {
-    Error::new(
-        Errno::EINVAL,
-        format_args!(
-            "bind: queue {queue_id} of {ifname}: no such queue, it has {queues} (ethtool -l \
-             {ifname})"
-        ),
-    )
 }

@@ -1,0 +1,342 @@
+//! The default program on an interface: attached by a link, joined by others.
+
+use alloc::vec::Vec;
+
+use crate::sys::bpf;
+use crate::sys::heap::Shared;
+use crate::sys::netdev::IfName;
+use crate::sys::thread::Mutex;
+use crate::sys::{Errno, OwnedFd, RawFd, clock, netlink};
+use crate::xsk::config::XdpMode;
+use crate::xsk::error::{Error, fail};
+use crate::xsk::program;
+
+/// Smallest map made, so that queues switched on later find a place.
+const MAP_ENTRIES: u32 = 64;
+
+/// An interface in its network namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Device {
+    pub ifname: IfName,
+    pub ifindex: u32,
+    pub netns: u64,
+    /// Queues that the device can have, as far as is known.
+    pub queues: u32,
+}
+
+/// The default program on an interface. As long as anybody, in this process or
+/// another, has its link, it stays.
+pub struct Attachment {
+    link: OwnedFd,
+    map: OwnedFd,
+    map_entries: u32,
+    device: Device,
+    pub program: u32,
+    pub mode: XdpMode,
+}
+
+/// What this process has attached or joined, so that its second socket on an
+/// interface needs no privilege to look programs up.
+static ATTACHED: Mutex<Vec<Shared<Attachment>>> = Mutex::new(Vec::new());
+
+/// One socket's hold on an attachment; dropped with the last one, the program goes.
+pub struct Hold(Option<Shared<Attachment>>);
+
+impl Hold {
+    /// Attaches the default program, or joins it where it is attached already,
+    /// trying until `deadline` while others come or go.
+    pub fn acquire(device: &Device, mode: Option<XdpMode>, deadline: u64) -> Result<Hold, Error> {
+        // Held throughout: a second thread shall join, not race.
+        let mut attached = ATTACHED.lock();
+        let known = attached.iter().find(|known| known.is_on(device));
+        if let Some(known) = known {
+            return known.check_mode(mode).map(|()| Hold(Some(known.clone())));
+        }
+        let fresh = attach_or_join(device, mode, deadline)?;
+        let fresh = Shared::new(fresh).ok().filter(|_| attached.try_reserve(1).is_ok());
+        let Some(fresh) = fresh else {
+            return fail!(Errno::ENOMEM, "bind: out of memory");
+        };
+        attached.push(fresh.clone());
+        Ok(Hold(Some(fresh)))
+    }
+
+    /// What is held.
+    pub fn attachment(&self) -> Option<&Attachment> {
+        self.0.as_deref()
+    }
+
+    /// Directs a queue's packets to a socket.
+    pub fn insert(&self, queue_id: u32, socket: RawFd) -> Result<(), Error> {
+        match &self.0 {
+            Some(attachment) => {
+                insert(attachment.map.raw(), attachment.map_entries, queue_id, socket)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut attached = ATTACHED.lock();
+        // The list's own, and this one.
+        if let Some(ours) = self.0.take().filter(|ours| ours.owners() == 2) {
+            attached.retain(|known| !known.same(&ours));
+        }
+    }
+}
+
+impl Attachment {
+    /// Whether it is there and not what is left of an interface of that index.
+    fn is_on(&self, device: &Device) -> bool {
+        (self.device.netns, self.device.ifindex) == (device.netns, device.ifindex)
+            && matches!(bpf::link_info(self.link.raw()), Ok(Some(link)) if link.ifindex == device.ifindex)
+    }
+
+    fn check_mode(&self, wanted: Option<XdpMode>) -> Result<(), Error> {
+        let name = |mode| match mode {
+            XdpMode::Native => "native (DRV)",
+            XdpMode::Generic => "generic (SKB)",
+        };
+        match wanted {
+            Some(wanted) if wanted != self.mode => fail!(
+                Errno::EBUSY,
+                "bind: the default program on {} is shared and runs in {} mode: it cannot be \
+                 joined in {} mode",
+                self.device.ifname,
+                name(self.mode),
+                name(wanted)
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Directs a queue's packets to a socket, by an XSKMAP of anybody's.
+pub fn insert_into(map: RawFd, queue_id: u32, socket: RawFd) -> Result<(), Error> {
+    let info = check_xskmap(map)?;
+    insert(map, info.max_entries, queue_id, socket)
+}
+
+/// Refuses a descriptor that is not an XSKMAP's.
+pub fn check_xskmap(map: RawFd) -> Result<bpf::MapInfo, Error> {
+    match bpf::map_info(map) {
+        Ok(info) if info.is_xskmap() => Ok(info),
+        Ok(_) | Err(Errno::EINVAL) => {
+            fail!(Errno::EINVAL, "bind: xskmap_fd {map} is not an XSKMAP (BPF_MAP_TYPE_XSKMAP)")
+        }
+        Err(e) => fail!(e, "bind: xskmap_fd {map} is not a BPF map: {e}"),
+    }
+}
+
+fn insert(map: RawFd, entries: u32, queue_id: u32, socket: RawFd) -> Result<(), Error> {
+    if queue_id >= entries {
+        return fail!(
+            Errno::E2BIG,
+            "bind: queue {queue_id} has no place in the XSKMAP, which has {entries} entries"
+        );
+    }
+    match bpf::xskmap_insert(map, queue_id, socket) {
+        Ok(()) => Ok(()),
+        Err(e @ Errno::EPERM) => fail!(
+            e,
+            "bind: not permitted to put the socket into the XSKMAP: the map is read-only, or frozen"
+        ),
+        Err(e) => fail!(e, "bind: the socket cannot be put into the XSKMAP at {queue_id}: {e}"),
+    }
+}
+
+fn attach_or_join(
+    device: &Device,
+    mode: Option<XdpMode>,
+    deadline: u64,
+) -> Result<Attachment, Error> {
+    loop {
+        let found = match netlink::xdp_ids(device.ifindex) {
+            Ok(ids) => ids,
+            Err(e) => {
+                return fail!(e, "bind: cannot ask for the programs on {}: {e}", device.ifname);
+            }
+        };
+        let tried = match found.any() {
+            Some(id) => join(device, id, mode, found.native == id)?,
+            None => attach(device, mode)?,
+        };
+        if let Some(attachment) = tried {
+            return Ok(attachment);
+        }
+        // Somebody came or went in between; a link takes some 10 ms to go.
+        if clock::monotonic_ms() >= deadline {
+            return fail!(
+                Errno::EBUSY,
+                "bind: another program is being attached to or detached from {}, and that did not \
+                 end in time",
+                device.ifname
+            );
+        }
+        clock::nap_ms(1);
+    }
+}
+
+/// Joins the program with that id if it is the default one; None if it went.
+fn join(
+    device: &Device,
+    id: u32,
+    wanted: Option<XdpMode>,
+    native: bool,
+) -> Result<Option<Attachment>, Error> {
+    let ifname = &device.ifname;
+    let fd = match bpf::program_by_id(id) {
+        Ok(fd) => fd,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(e @ Errno::EPERM) => {
+            return fail!(
+                e,
+                "bind: {ifname} has an XDP program (id {id}), and CAP_SYS_ADMIN is missing to see \
+                 whether it can be joined"
+            );
+        }
+        Err(e) => return fail!(e, "bind: {ifname} has an XDP program (id {id}): {e}"),
+    };
+    let info = match bpf::program_info(fd.raw()) {
+        Ok(info) => info,
+        Err(e) => return fail!(e, "bind: {ifname}: asking what XDP program {id} is: {e}"),
+    };
+    if info.name != program::PROGRAM_NAME || info.map_count != 1 {
+        return fail!(
+            Errno::EBUSY,
+            "bind: {ifname} has an XDP program already: {} (id {id}). Give its XSKMAP with \
+             XSK_BIND_XSKMAP, or detach it (ip link set dev {ifname} xdp off)",
+            info.name
+        );
+    }
+    let gone = |e| match e {
+        Errno::ENOENT => Ok(None),
+        e => fail!(e, "bind: joining the default program on {ifname} (id {id}): {e}"),
+    };
+    let Some(link) = (match find_link(id, device.ifindex) {
+        Ok(link) => link,
+        Err(e) => return gone(e),
+    }) else {
+        return Ok(None);
+    };
+    let map = match bpf::map_by_id(info.maps[0]) {
+        Ok(map) => map,
+        Err(e) => return gone(e),
+    };
+    let map_entries = check_xskmap(map.raw())?.max_entries;
+    let mode = if native { XdpMode::Native } else { XdpMode::Generic };
+    let joined = Attachment { link, map, map_entries, device: *device, program: id, mode };
+    joined.check_mode(wanted)?;
+    log::info!("{ifname}: joined the default program (id {id})");
+    Ok(Some(joined))
+}
+
+/// The link that holds a program on an interface; None if there is none (any more).
+fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, Errno> {
+    let mut id = 0;
+    loop {
+        id = match bpf::next_link_id(id) {
+            Ok(next) => next,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let link = match bpf::link_by_id(id) {
+            Ok(link) => link,
+            Err(Errno::ENOENT | Errno::EAGAIN) => continue,
+            Err(e) => return Err(e),
+        };
+        if bpf::link_info(link.raw())? == Some(bpf::LinkInfo { program, ifindex }) {
+            return Ok(Some(link));
+        }
+    }
+}
+
+/// Attaches a new program; None if somebody else was faster.
+fn attach(device: &Device, wanted: Option<XdpMode>) -> Result<Option<Attachment>, Error> {
+    let ifname = &device.ifname;
+    let map_entries = device.queues.max(MAP_ENTRIES);
+    let map = match bpf::create_xskmap(map_entries, program::MAP_NAME) {
+        Ok(map) => map,
+        Err(e) => return not_loaded(e, "an XSKMAP"),
+    };
+    let insns = program::instructions(map.raw());
+    let fd = match bpf::load_xdp(&insns, program::PROGRAM_NAME) {
+        Ok(fd) => fd,
+        Err(e) => return not_loaded(e, "the default XDP program"),
+    };
+    let info = match bpf::program_info(fd.raw()) {
+        Ok(info) => info,
+        Err(e) => return not_loaded(e, "the default XDP program"),
+    };
+    let link = |mode| {
+        let flags = match mode {
+            XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
+            XdpMode::Generic => bpf::XDP_FLAGS_SKB_MODE,
+        };
+        bpf::link_xdp(fd.raw(), device.ifindex, flags).map(|link| (link, mode))
+    };
+    let linked = match wanted {
+        Some(mode) => link(mode),
+        None => match link(XdpMode::Native) {
+            Err(e) if !is_taken(e) && e != Errno::EPERM => {
+                log::info!("{ifname}: no native XDP, {e}: trying the generic mode");
+                link(XdpMode::Generic)
+            }
+            answer => answer,
+        },
+    };
+    match linked {
+        Ok((link, mode)) => {
+            log::info!("{ifname}: attached the default program (id {}, {mode:?})", info.id);
+            let (device, program) = (*device, info.id);
+            Ok(Some(Attachment { link, map, map_entries, device, program, mode }))
+        }
+        Err(e) if is_taken(e) => Ok(None),
+        Err(e) => not_attached(e, device, wanted),
+    }
+}
+
+fn is_taken(e: Errno) -> bool {
+    matches!(e, Errno::EBUSY | Errno::EEXIST)
+}
+
+fn not_loaded<T>(e: Errno, what: &str) -> Result<T, Error> {
+    match e {
+        Errno::EPERM => fail!(
+            e,
+            "bind: not permitted to load {what}: CAP_BPF and CAP_NET_ADMIN are missing (before \
+             Linux 5.8 CAP_SYS_ADMIN; before 5.11 also a too small RLIMIT_MEMLOCK). Or bind with \
+             XSK_BIND_NO_PROGRAM or XSK_BIND_XSKMAP"
+        ),
+        e => fail!(e, "bind: the kernel does not load {what}: {e}"),
+    }
+}
+
+fn not_attached<T>(e: Errno, device: &Device, wanted: Option<XdpMode>) -> Result<T, Error> {
+    let ifname = &device.ifname;
+    match (e, wanted) {
+        (Errno::EPERM, _) => {
+            fail!(
+                e,
+                "bind: not permitted to attach a program to {ifname}: CAP_NET_ADMIN is missing"
+            )
+        }
+        (Errno::EOPNOTSUPP, Some(XdpMode::Native)) => {
+            fail!(e, "bind: the driver of {ifname} has no native XDP; use XSK_BIND_SKB_MODE")
+        }
+        (_, Some(XdpMode::Native)) => fail!(
+            e,
+            "bind: the driver of {ifname} refuses a native XDP program: {e} (often an MTU too \
+             large, or too few queues); use XSK_BIND_SKB_MODE"
+        ),
+        // What the kernel answers to a command that it does not know.
+        (Errno::EINVAL, _) => fail!(
+            Errno::EOPNOTSUPP,
+            "bind: no XDP link can be made on {ifname}: the kernel is older than Linux 5.9, or the \
+             interface takes no program"
+        ),
+        _ => fail!(e, "bind: no program can be attached to {ifname}: {e}"),
+    }
+}

@@ -1,0 +1,139 @@
+//! RX and completion ring: the kernel writes, we read.
+
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use core::slice;
+use core::sync::atomic::Ordering;
+
+use super::{Place, Ring, Span};
+use crate::sys::abi::RingOffset;
+use crate::sys::{Errno, Mmap};
+
+/// The side of a ring that the kernel fills and we empty: RX and completion.
+///
+/// In the wrapping sense: released <= peeked <= producer <= released + size.
+pub struct Consumer<T>(Place<T>);
+
+impl<T: Copy> Consumer<T> {
+    /// A ring that never has anything, for a socket that has none.
+    pub fn absent() -> Result<Consumer<T>, Errno> {
+        Place::new(Ring::absent(), None).map(Consumer)
+    }
+
+    /// A ring of `size` entries in `map`, whose parts lie where `at` says.
+    pub fn over(map: Mmap, at: &RingOffset, size: u32) -> Result<Consumer<T>, Errno> {
+        let mut place = Place::over(map, at, size)?;
+        let ring = place.get_mut();
+        ring.cached_prod = ring.producer().load(Ordering::Acquire);
+        ring.cached_cons = ring.consumer().load(Ordering::Relaxed);
+        Ok(Consumer(place))
+    }
+
+    /// Entries; 0 if the socket does not have the ring.
+    #[inline]
+    pub fn size(&self) -> u32 {
+        self.0.get().size
+    }
+
+    /// Ends the mapping; from now on the ring is absent.
+    pub fn unmap(&mut self) {
+        self.0.unmap();
+    }
+
+    /// Claims up to `n` entries to read.
+    #[inline]
+    pub fn peek(&mut self, n: u32) -> Span {
+        let ring = self.0.get_mut();
+        let mut ready = ring.cached_prod.wrapping_sub(ring.cached_cons);
+        if ready < n {
+            // Acquire pairs with the kernel's release: the entries below are written.
+            ring.cached_prod = ring.producer().load(Ordering::Acquire);
+            ready = ring.cached_prod.wrapping_sub(ring.cached_cons);
+        }
+        let span = Span { first: ring.cached_cons, count: n.min(ready).min(ring.size) };
+        ring.cached_cons = ring.cached_cons.wrapping_add(span.count);
+        span
+    }
+
+    /// How many entries are peeked and not released.
+    pub fn peeked(&self) -> u32 {
+        let ring = self.0.get();
+        // Relaxed: nobody but us writes the consumer.
+        ring.cached_cons.wrapping_sub(ring.consumer().load(Ordering::Relaxed))
+    }
+
+    /// Gives the `n` oldest peeked entries back to the kernel, or all if there are
+    /// fewer; says how many.
+    #[inline]
+    pub fn release(&mut self, n: u32) -> u32 {
+        let ring = self.0.get();
+        let consumer = ring.consumer().load(Ordering::Relaxed);
+        let n = n.min(ring.cached_cons.wrapping_sub(consumer));
+        if n != 0 {
+            // Release: our reads of the entries come before the kernel reuses them.
+            ring.consumer().store(consumer.wrapping_add(n), Ordering::Release);
+        }
+        n
+    }
+
+    /// Puts the `n` newest peeked entries back, to be peeked again, or all if there
+    /// are fewer; says how many.
+    pub fn cancel(&mut self, n: u32) -> u32 {
+        let n = n.min(self.peeked());
+        let ring = self.0.get_mut();
+        ring.cached_cons = ring.cached_cons.wrapping_sub(n);
+        n
+    }
+
+    /// Where the entry behind a counter is; valid to read while it is peeked. None
+    /// if the socket does not have the ring.
+    #[inline]
+    pub fn slot(&self, index: u32) -> Option<NonNull<T>> {
+        let ring = self.0.get();
+        if ring.size == 0 { None } else { NonNull::new(ring.slot(index)) }
+    }
+
+    /// Reads an entry that is peeked.
+    #[inline]
+    pub fn read(&self, index: u32) -> Option<T> {
+        // SAFETY: inside the mapping; the kernel does not write what was peeked.
+        self.slot(index).map(|slot| unsafe { slot.read() })
+    }
+
+    /// The oldest `n` peeked entries, as a sum of what `of` says of each: what
+    /// `release(n)` would give back.
+    pub fn sum_peeked(&self, n: u32, of: impl Fn(T) -> u64) -> u64 {
+        let first = self.0.get().consumer().load(Ordering::Relaxed);
+        let n = n.min(self.peeked());
+        (0..n).filter_map(|i| self.read(first.wrapping_add(i))).map(of).sum()
+    }
+
+    /// Moves as many entries to `to` as there are and fit, and gives their slots back
+    /// to the kernel; says how many, and the sum of what `of` says of each. None
+    /// while others are peeked, which somebody still reads.
+    #[inline]
+    pub fn get(&mut self, to: &mut [MaybeUninit<T>], of: impl Fn(&T) -> u64) -> (u32, u64) {
+        if self.peeked() != 0 {
+            return (0, 0);
+        }
+        let span = self.peek(u32::try_from(to.len()).unwrap_or(u32::MAX));
+        if span.count == 0 {
+            return (0, 0);
+        }
+        let to = to.as_mut_ptr().cast::<T>();
+        // SAFETY: `count` is at most the length of `to`.
+        unsafe { self.0.read(span.first, span.count, to) };
+        self.release(u32::MAX);
+        // SAFETY: `count` items were written just now, of a type that is Copy.
+        let items = unsafe { slice::from_raw_parts(to, span.count as usize) };
+        (span.count, items.iter().map(of).sum())
+    }
+
+    /// What the kernel has written and nobody has released.
+    pub fn unreleased(&self) -> Span {
+        let ring = self.0.get();
+        let first = ring.consumer().load(Ordering::Relaxed);
+        let count = ring.producer().load(Ordering::Acquire).wrapping_sub(first);
+        Span { first, count: count.min(ring.size) }
+    }
+}

@@ -1,0 +1,194 @@
+//! The rings shared with the kernel, and all arithmetic on them.
+//!
+//! Counters run on and wrap at 2^32; only the mask makes one into a slot. What the
+//! kernel writes is masked or clamped, so nonsense there costs packets, not memory.
+#![allow(unsafe_code)]
+
+mod consumer;
+mod producer;
+
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::sys::abi::{RING_NEED_WAKEUP, RingOffset};
+use crate::sys::heap::Apart;
+use crate::sys::{Errno, Mmap};
+
+pub use consumer::Consumer;
+pub use producer::Producer;
+
+/// One ring as libxdp's `struct xsk_ring_prod` and `struct xsk_ring_cons` lay it
+/// out, so that its inline helpers can work on ours.
+#[repr(C)]
+struct Ring {
+    cached_prod: u32,
+    /// In a producer it runs `size` ahead of the kernel's consumer.
+    cached_cons: u32,
+    mask: u32,
+    size: u32,
+    producer: NonNull<AtomicU32>,
+    consumer: NonNull<AtomicU32>,
+    slots: NonNull<c_void>,
+    flags: NonNull<AtomicU32>,
+}
+
+/// Stands in for the counters and the slots of a ring that a socket does not have.
+/// Its size of 0 grants no slot, so this is never written.
+#[repr(C, align(16))]
+struct Nothing([AtomicU32; 4]);
+static NOTHING: Nothing = Nothing([const { AtomicU32::new(0) }; 4]);
+
+impl Ring {
+    fn absent() -> Ring {
+        let nothing = NonNull::from(&NOTHING).cast();
+        Ring {
+            cached_prod: 0,
+            cached_cons: 0,
+            mask: 0,
+            size: 0,
+            producer: nothing,
+            consumer: nothing,
+            slots: nothing.cast(),
+            flags: nothing,
+        }
+    }
+
+    /// A ring of `size` entries of T in `map`, whose parts lie where `at` says.
+    fn new<T>(map: &Mmap, at: &RingOffset, size: u32) -> Result<Ring, Errno> {
+        let place = |offset: u64, bytes: usize, align: usize| {
+            let offset = usize::try_from(offset).ok()?;
+            let fits = offset.checked_add(bytes)? <= map.len() && offset % align == 0;
+            fits.then(|| NonNull::new(map.addr().as_ptr().wrapping_byte_add(offset)))?
+        };
+        let word = |offset| place(offset, 4, 4).map(NonNull::cast::<AtomicU32>);
+        let bytes = (size as usize).checked_mul(size_of::<T>()).ok_or(Errno::EOVERFLOW)?;
+        let ring = || {
+            Some(Ring {
+                cached_prod: 0,
+                cached_cons: 0,
+                mask: size.checked_sub(1)?,
+                size,
+                producer: word(at.producer)?,
+                consumer: word(at.consumer)?,
+                slots: place(at.desc, bytes, align_of::<T>())?,
+                flags: word(at.flags)?,
+            })
+        };
+        // Only a kernel that contradicts itself gets here without a ring.
+        ring().filter(|_| size.is_power_of_two()).ok_or(Errno::EINVAL)
+    }
+
+    fn producer(&self) -> &AtomicU32 {
+        // SAFETY: `new` found it aligned and inside a mapping that lives as long as
+        // the ring (or it is NOTHING's); both sides use it as an atomic.
+        unsafe { self.producer.as_ref() }
+    }
+
+    fn consumer(&self) -> &AtomicU32 {
+        // SAFETY: as in `producer`.
+        unsafe { self.consumer.as_ref() }
+    }
+
+    fn slot<T>(&self, index: u32) -> *mut T {
+        self.slots.as_ptr().cast::<T>().wrapping_add((index & self.mask) as usize)
+    }
+
+    fn needs_wakeup(&self) -> bool {
+        // SAFETY: as in `producer`.
+        unsafe { self.flags.as_ref() }.load(Ordering::Relaxed) & RING_NEED_WAKEUP != 0
+    }
+
+    /// How many entries from `index` on lie in a row before the ring's end.
+    fn run(&self, index: u32, n: u32) -> usize {
+        n.min(self.size - (index & self.mask)) as usize
+    }
+}
+
+/// Consecutive entries of a ring: `count` of them, the first at `first`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// A counter, to be given to `slot`; the others follow, wrapping at 2^32.
+    pub first: u32,
+    /// How many there are; 0 for none.
+    pub count: u32,
+}
+
+impl Span {
+    /// The counters in it.
+    pub fn indices(self) -> impl Iterator<Item = u32> {
+        (0..self.count).map(move |i| self.first.wrapping_add(i))
+    }
+}
+
+/// What both directions have: where the ring is, and what keeps it there.
+struct Place<T> {
+    ring: NonNull<Ring>,
+    _home: Apart<Ring>,
+    map: Option<Mmap>,
+    _entries: PhantomData<T>,
+}
+
+// SAFETY: it owns ring, mapping and home, and is used by one thread at a time.
+unsafe impl<T: Send> Send for Place<T> {}
+
+impl<T: Copy> Place<T> {
+    fn new(ring: Ring, map: Option<Mmap>) -> Result<Place<T>, Errno> {
+        let home = Apart::new(ring)?;
+        let ring = NonNull::new(home.as_ptr()).ok_or(Errno::ENOMEM)?;
+        Ok(Place { ring, _home: home, map, _entries: PhantomData })
+    }
+
+    fn over(map: Mmap, at: &RingOffset, size: u32) -> Result<Place<T>, Errno> {
+        Place::new(Ring::new::<T>(&map, at, size)?, Some(map))
+    }
+
+    /// Ends the mapping; from now on the ring is absent.
+    fn unmap(&mut self) {
+        *self.get_mut() = Ring::absent();
+        self.map = None;
+    }
+
+    fn get(&self) -> &Ring {
+        // SAFETY: `_home` holds it and `self` is the only way to it.
+        unsafe { self.ring.as_ref() }
+    }
+
+    fn get_mut(&mut self) -> &mut Ring {
+        // SAFETY: as in `get`, and `&mut self` makes this the only reference.
+        unsafe { self.ring.as_mut() }
+    }
+
+    /// Copies `items` to the slots from `first` on.
+    fn write(&mut self, first: u32, items: &[T]) {
+        let ring = self.get();
+        let n = (items.len() as u32).min(ring.size);
+        let row = ring.run(first, n);
+        let from = items.as_ptr();
+        // SAFETY: `row` slots lie from `first` to the end of the ring at most, `items`
+        // has as many, and the kernel leaves slots alone that it was not given.
+        unsafe { ptr::copy_nonoverlapping(from, ring.slot(first), row) };
+        let (rest, left) = (from.wrapping_add(row), n as usize - row);
+        // SAFETY: as above, from the ring's first slot on; `left` is below its size.
+        unsafe { ptr::copy_nonoverlapping(rest, ring.slots.as_ptr().cast(), left) };
+    }
+
+    /// Copies `n` slots from `first` on to `to`.
+    ///
+    /// # Safety
+    /// `to` must have room for `n` items.
+    unsafe fn read(&self, first: u32, n: u32, to: *mut T) {
+        let ring = self.get();
+        let row = ring.run(first, n);
+        // SAFETY: `row` slots lie from `first` to the end of the ring at most; the
+        // caller has room for them; the kernel does not write what was peeked.
+        unsafe { ptr::copy_nonoverlapping(ring.slot(first), to, row) };
+        let (rest, left) = (to.wrapping_add(row), n as usize - row);
+        // SAFETY: as above, from the ring's first slot on.
+        unsafe { ptr::copy_nonoverlapping(ring.slots.as_ptr().cast(), rest, left) };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! TX and fill ring: we write, the kernel reads.
+
+use core::ptr::NonNull;
+use core::sync::atomic::{Ordering, fence};
+
+use super::{Place, Ring, Span};
+use crate::sys::abi::RingOffset;
+use crate::sys::{Errno, Mmap};
+
+/// The side of a ring that we fill and the kernel empties: TX and fill.
+///
+/// In the wrapping sense: consumer <= submitted <= reserved <= consumer + size.
+pub struct Producer<T>(Place<T>);
+
+impl<T: Copy> Producer<T> {
+    /// A ring that gives no room, for a socket that has none.
+    pub fn absent() -> Result<Producer<T>, Errno> {
+        Place::new(Ring::absent(), None).map(Producer)
+    }
+
+    /// A ring of `size` entries in `map`, whose parts lie where `at` says.
+    pub fn over(map: Mmap, at: &RingOffset, size: u32) -> Result<Producer<T>, Errno> {
+        let mut place = Place::over(map, at, size)?;
+        let ring = place.get_mut();
+        ring.cached_prod = ring.producer().load(Ordering::Relaxed);
+        ring.cached_cons = ring.consumer().load(Ordering::Acquire).wrapping_add(size);
+        Ok(Producer(place))
+    }
+
+    /// Entries; 0 if the socket does not have the ring.
+    #[inline]
+    pub fn size(&self) -> u32 {
+        self.0.get().size
+    }
+
+    /// Ends the mapping; from now on the ring is absent.
+    pub fn unmap(&mut self) {
+        self.0.unmap();
+    }
+
+    /// Claims up to `n` entries to write.
+    #[inline]
+    pub fn reserve(&mut self, n: u32) -> Span {
+        let ring = self.0.get_mut();
+        let mut free = ring.cached_cons.wrapping_sub(ring.cached_prod);
+        if free < n {
+            // Acquire pairs with the kernel's release: it is done reading the entries
+            // that this counter gives back.
+            let consumer = ring.consumer().load(Ordering::Acquire);
+            ring.cached_cons = consumer.wrapping_add(ring.size);
+            free = ring.cached_cons.wrapping_sub(ring.cached_prod);
+        }
+        let span = Span { first: ring.cached_prod, count: n.min(free).min(ring.size) };
+        ring.cached_prod = ring.cached_prod.wrapping_add(span.count);
+        span
+    }
+
+    /// How many entries are reserved and not submitted.
+    pub fn reserved(&self) -> u32 {
+        let ring = self.0.get();
+        // Relaxed: nobody but us writes the producer.
+        ring.cached_prod.wrapping_sub(ring.producer().load(Ordering::Relaxed))
+    }
+
+    /// Gives the `n` oldest reserved entries to the kernel, or all if there are
+    /// fewer; says how many.
+    #[inline]
+    pub fn submit(&mut self, n: u32) -> u32 {
+        let ring = self.0.get();
+        let producer = ring.producer().load(Ordering::Relaxed);
+        let n = n.min(ring.cached_prod.wrapping_sub(producer));
+        if n != 0 {
+            // Release: who sees the new counter sees the entries below it.
+            ring.producer().store(producer.wrapping_add(n), Ordering::Release);
+        }
+        n
+    }
+
+    /// Gives up the `n` newest reserved entries, or all if there are fewer; says
+    /// how many.
+    pub fn cancel(&mut self, n: u32) -> u32 {
+        let n = n.min(self.reserved());
+        let ring = self.0.get_mut();
+        ring.cached_prod = ring.cached_prod.wrapping_sub(n);
+        n
+    }
+
+    /// Where the entry behind a counter is; valid to write while it is reserved.
+    /// None if the socket does not have the ring.
+    #[inline]
+    pub fn slot(&self, index: u32) -> Option<NonNull<T>> {
+        let ring = self.0.get();
+        if ring.size == 0 { None } else { NonNull::new(ring.slot(index)) }
+    }
+
+    /// Writes an entry that is reserved.
+    #[inline]
+    pub fn write(&mut self, index: u32, item: T) {
+        if let Some(slot) = self.slot(index) {
+            // SAFETY: inside the mapping; the kernel leaves reserved entries alone.
+            unsafe { slot.write(item) };
+        }
+    }
+
+    /// Reads an entry back: one that the kernel was given and has not taken.
+    pub fn read_back(&self, index: u32) -> Option<T> {
+        // SAFETY: inside the mapping, and the kernel never writes the entries of a
+        // ring that it consumes.
+        self.slot(index).map(|slot| unsafe { slot.read() })
+    }
+
+    /// The oldest `n` reserved entries, as a sum of what `of` says of each: what
+    /// `submit(n)` would give to the kernel.
+    pub fn sum_reserved(&self, n: u32, of: impl Fn(T) -> u64) -> u64 {
+        let first = self.0.get().producer().load(Ordering::Relaxed);
+        let n = n.min(self.reserved());
+        (0..n).filter_map(|i| self.read_back(first.wrapping_add(i))).map(of).sum()
+    }
+
+    /// Copies up to `items.len()` entries in and gives them to the kernel; says how
+    /// many: none while others are reserved, whose contents nobody has vouched for.
+    #[inline]
+    pub fn put(&mut self, items: &[T]) -> u32 {
+        if self.reserved() != 0 {
+            return 0;
+        }
+        let span = self.reserve(u32::try_from(items.len()).unwrap_or(u32::MAX));
+        if span.count == 0 {
+            return 0;
+        }
+        self.0.write(span.first, items.get(..span.count as usize).unwrap_or(&[]));
+        self.submit(u32::MAX);
+        span.count
+    }
+
+    /// What the kernel was given and has not taken yet.
+    pub fn unconsumed(&self) -> Span {
+        let ring = self.0.get();
+        let first = ring.consumer().load(Ordering::Acquire);
+        let count = ring.producer().load(Ordering::Relaxed).wrapping_sub(first);
+        Span { first, count: count.min(ring.size) }
+    }
+
+    /// Whether the kernel sleeps and wants a call to see what was submitted.
+    #[inline]
+    pub fn needs_wakeup(&self) -> bool {
+        // SeqCst: our submit before our look at the flag, as the kernel sets the flag
+        // before its last look at the producer. One of the two sees the other.
+        fence(Ordering::SeqCst);
+        self.0.get().needs_wakeup()
+    }
+}
