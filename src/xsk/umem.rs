@@ -211,7 +211,7 @@ fn open_socket() -> Result<(OwnedFd, u64), Error> {
         Err(e @ Errno::EPERM) => fail!(
             e,
             "socket: not permitted: an AF_XDP socket needs CAP_NET_RAW (run as root, or setcap \
-             cap_net_raw,cap_net_admin,cap_bpf=ep PROGRAM)"
+             cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock=ep PROGRAM)"
         ),
         Err(e @ Errno::EAFNOSUPPORT) => {
             fail!(e, "socket: this kernel has no AF_XDP: it needs CONFIG_XDP_SOCKETS=y")

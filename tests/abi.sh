@@ -1,0 +1,53 @@
+#!/bin/sh
+# What the libraries export, need and weigh: abi.sh SHARED_OBJECT ARCHIVE
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. tests/cases.sh
+lib=$1 archive=$2
+NM=${NM:-nm} CC=${CC:-cc}
+
+sed -n 's/^[[:space:]]*\(xsk_[a-z0-9_]*\);/\1/p' src/libxsk.map | sort >"$scratch/map"
+# A comment that names a function which is not there counts too.
+grep -o 'xsk_[a-z0-9_]*(' include/xsk.h | tr -d '(' | sort -u >"$scratch/header"
+$NM -D --defined-only "$lib" | sed -n 's/.* T \([^ ]*\)@@XSK_1\.0$/\1/p' | sort >"$scratch/lib"
+$NM -D --defined-only "$lib" | grep -v ' A XSK_1\.0' | sed 's/.* . //; s/@.*//' | sort >"$scratch/all"
+$NM -g --defined-only "$archive" | sed -n 's/^[0-9a-f]* . //p' | sort >"$scratch/archive"
+
+case_is the_map_names_functions test -s "$scratch/map"
+case_is header_and_map_name_the_same_functions diff "$scratch/header" "$scratch/map"
+case_is the_shared_object_exports_them_at_XSK_1.0 diff "$scratch/map" "$scratch/lib"
+case_is the_shared_object_exports_nothing_else diff "$scratch/map" "$scratch/all"
+case_is the_archive_has_no_other_global_name diff "$scratch/map" "$scratch/archive"
+
+readelf -d "$lib" >"$scratch/dynamic"
+needed() {
+	sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' "$scratch/dynamic" | grep -v '^libc\.so\.6$' && return 1
+	grep -q 'NEEDED.*libc\.so\.6' "$scratch/dynamic"
+}
+case_is the_shared_object_needs_libc_only needed
+case_is its_soname_is_libxsk.so.1 grep -q 'SONAME.*\[libxsk\.so\.1\]' "$scratch/dynamic"
+
+strip -o "$scratch/stripped.so" "$lib"
+size=$(wc -c <"$scratch/stripped.so")
+relocations=$(readelf -r "$scratch/stripped.so" | grep -c ' R_')
+echo "# stripped: $size bytes, $relocations relocations"
+case_is stripped_it_has_128_KiB_at_most test "$size" -le 131072
+case_is it_has_100_relocations_at_most test "$relocations" -le 100
+
+# What is not in libc would be an unresolved name here.
+cat >"$scratch/main.c" <<'C'
+#include <stdio.h>
+#include <xsk.h>
+int main(void) { return puts(xsk_version()) < 0 || xsk_umem_destroy(NULL); }
+C
+case_is the_archive_links_with_libc_alone $CC -nodefaultlibs -Iinclude -o "$scratch/static" \
+	"$scratch/main.c" "$archive" -lc
+
+no_path() {
+	for file in "$lib" "$archive"; do
+		strings -a "$file" | grep -F -e "$PWD" -e "${HOME:-/no/home}/" && return 1
+	done
+	return 0
+}
+case_is no_binary_holds_a_path_of_this_machine no_path
+finish
