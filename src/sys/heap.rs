@@ -5,7 +5,7 @@ use alloc::alloc::{Layout, alloc};
 use alloc::boxed::Box;
 use core::fmt;
 use core::ops::Deref;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Errno;
@@ -23,6 +23,27 @@ pub fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
     unsafe { room.write(value) };
     // SAFETY: it came from the global allocator with T's layout and holds a T.
     Ok(unsafe { Box::from_raw(room) })
+}
+
+/// `len` copies of a value, with ENOMEM instead of an abort.
+pub fn try_slice<T: Copy>(value: T, len: usize) -> Result<Box<[T]>, Errno> {
+    const { assert!(size_of::<T>() != 0) };
+    if len == 0 {
+        return Ok(Box::default());
+    }
+    let layout = Layout::array::<T>(len).map_err(|_| Errno::ENOMEM)?;
+    // SAFETY: the layout is not empty: neither `len` nor T's size is 0.
+    let room = unsafe { alloc(layout) }.cast::<T>();
+    if room.is_null() {
+        return Err(Errno::ENOMEM);
+    }
+    for at in 0..len {
+        // SAFETY: inside the fresh memory, which has room for `len`.
+        unsafe { room.wrapping_add(at).write(value) };
+    }
+    // SAFETY: it came from the global allocator with this slice's layout, and every
+    // item is written.
+    Ok(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(room, len)) })
 }
 
 struct Counted<T> {

@@ -67,7 +67,7 @@ impl UmemConfig {
                  map yours with MAP_HUGETLB"
             );
         }
-        if addr % page != 0 {
+        if addr & (page - 1) != 0 {
             return fail!(
                 Errno::EINVAL,
                 "umem: memory {addr:#x} is not aligned to a page of {page} bytes"

@@ -2,19 +2,10 @@
 //! side of a socket in front of it, and a ledger of what the kernel has.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use crate::sys::Errno;
-use crate::sys::heap::Shared;
+use crate::sys::heap::{Shared, try_slice};
 use crate::sys::thread::Mutex;
-
-/// Zeroed or otherwise equal items, with ENOMEM instead of an abort.
-fn try_slice<T: Copy>(value: T, len: usize) -> Result<Box<[T]>, Errno> {
-    let mut items = Vec::new();
-    items.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
-    items.resize(len, value);
-    Ok(items.into_boxed_slice())
-}
 
 /// Frame numbers, last in first out, never more than fit.
 struct Stack {
