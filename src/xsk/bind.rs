@@ -6,7 +6,7 @@ use crate::sys::{Errno, RawFd, clock};
 use crate::xsk::attachment::{self, Attachment, Device, Hold};
 use crate::xsk::config::{BindConfig, CopyMode, Steering};
 use crate::xsk::error::{Error, fail};
-use crate::xsk::registrations::{Binding, Refused};
+use crate::xsk::registrations::{Binding, Queue, Refused};
 use crate::xsk::socket::Socket;
 use crate::xsk::umem::out_of_memory;
 use crate::xsk::wake::Place;
@@ -14,6 +14,7 @@ use crate::xsk::wake::Place;
 /// What a bound socket is bound to.
 pub struct Bond {
     pub place: Shared<Place>,
+    pub queue: Queue,
     pub zero_copy: bool,
     pub need_wakeup: bool,
     hold: Option<Hold>,
@@ -49,14 +50,9 @@ impl Socket {
             }
             _ => None,
         };
-        let to = Binding {
-            fd: self.fd(),
-            netns: self.netns,
-            ifindex: device.ifindex,
-            queue_id,
-            copy: config.copy,
-            need_wakeup: config.need_wakeup,
-        };
+        let queue = Queue { netns: self.netns, ifindex: device.ifindex, queue_id };
+        let to =
+            Binding { fd: self.fd(), queue, copy: config.copy, need_wakeup: config.need_wakeup };
         let zero_copy = loop {
             let umem = &self.umem;
             let answer =
@@ -72,8 +68,9 @@ impl Socket {
             }
             clock::nap_ms(1);
         };
+        self.umem.quarantine().release(&queue, self.umem.pool());
         let need_wakeup = config.need_wakeup;
-        self.set_bond(Bond { place: place.clone(), zero_copy, need_wakeup, hold });
+        self.set_bond(Bond { place: place.clone(), queue, zero_copy, need_wakeup, hold });
         log::info!("{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
         self.steer(config.steering, queue_id)
     }

@@ -144,6 +144,11 @@ impl Ledger {
         Ok(Ledger { given: try_slice(false, count as usize)?, count: 0 })
     }
 
+    /// Takes all notes away, to be kept elsewhere; this ledger has no frames then.
+    pub fn take(&mut self) -> Ledger {
+        core::mem::replace(self, Ledger { given: Box::default(), count: 0 })
+    }
+
     /// How many frames the kernel has.
     #[inline]
     pub fn count(&self) -> u32 {

@@ -10,6 +10,7 @@ mod frames;
 pub mod logger;
 pub mod packet;
 mod program;
+mod quarantine;
 mod registrations;
 pub mod ring;
 pub mod rx;

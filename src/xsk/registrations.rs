@@ -8,13 +8,19 @@ use crate::sys::thread::Mutex;
 use crate::sys::{Errno, OwnedFd, RawFd, socket};
 use crate::xsk::config::CopyMode;
 
+/// A queue of an interface, told from all others of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    pub netns: u64,
+    pub ifindex: u32,
+    pub queue_id: u32,
+}
+
 /// What a socket is to be bound to, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
     pub fd: RawFd,
-    pub netns: u64,
-    pub ifindex: u32,
-    pub queue_id: u32,
+    pub queue: Queue,
     pub copy: CopyMode,
     pub need_wakeup: bool,
 }
@@ -69,14 +75,14 @@ impl Registrations {
     ) -> Result<bool, Refused> {
         // Held throughout, so that nobody closes the socket that is shared.
         let mut state = self.0.lock();
-        if state.bound.iter().any(|bound| same_queue(&bound.to, to)) {
+        if state.bound.iter().any(|bound| bound.to.queue == to.queue) {
             return Err(Refused::OwnQueue);
         }
         state.bound.try_reserve(1).map_err(|_| Refused::Bind(Errno::ENOMEM))?;
         let sibling = state.bound.iter().find(|bound| serves(bound, to)).map(|bound| bound.to.fd);
         let shared = match sibling.filter(|_| !*registered) {
             // The kernel takes the mode from the sibling, and no flag beside this.
-            Some(fd) => socket::bind(to.fd, to.ifindex, to.queue_id, SHARED_UMEM, fd),
+            Some(fd) => socket::bind(to.fd, to.queue.ifindex, to.queue.queue_id, SHARED_UMEM, fd),
             None => Err(Errno::ENOENT),
         };
         match shared {
@@ -87,7 +93,7 @@ impl Registrations {
                     register().map_err(Refused::Register)?;
                     *registered = true;
                 }
-                socket::bind(to.fd, to.ifindex, to.queue_id, flags(to), 0)
+                socket::bind(to.fd, to.queue.ifindex, to.queue.queue_id, flags(to), 0)
                     .map_err(Refused::Bind)?;
             }
         }
@@ -102,19 +108,15 @@ impl Registrations {
     }
 }
 
-fn same_queue(a: &Binding, b: &Binding) -> bool {
-    (a.netns, a.ifindex, a.queue_id) == (b.netns, b.ifindex, b.queue_id)
-}
-
 /// Whether a socket bound as the other, mode included, is what is asked for.
 fn serves(bound: &Bound, to: &Binding) -> bool {
     let copies = match to.copy {
         // Another interface may do better than the sibling's, or worse.
-        CopyMode::Auto => bound.to.ifindex == to.ifindex,
+        CopyMode::Auto => bound.to.queue.ifindex == to.queue.ifindex,
         CopyMode::Copy => !bound.zero_copy,
         CopyMode::ZeroCopy => bound.zero_copy,
     };
-    copies && bound.to.need_wakeup == to.need_wakeup && bound.to.netns == to.netns
+    copies && bound.to.need_wakeup == to.need_wakeup && bound.to.queue.netns == to.queue.netns
 }
 
 fn flags(to: &Binding) -> u16 {
@@ -132,26 +134,29 @@ mod tests {
 
     const ASKED: Binding = Binding {
         fd: 9,
-        netns: 1,
-        ifindex: 2,
-        queue_id: 0,
+        queue: Queue { netns: 1, ifindex: 2, queue_id: 0 },
         copy: CopyMode::Auto,
         need_wakeup: true,
     };
+
+    /// The same, on another interface.
+    fn elsewhere(to: Binding) -> Binding {
+        Binding { queue: Queue { ifindex: 3, ..to.queue }, ..to }
+    }
 
     #[test]
     fn a_registration_is_shared_only_where_its_mode_is_the_one_asked_for() {
         let copying = Bound { to: ASKED, zero_copy: false };
         assert!(serves(&copying, &ASKED));
-        assert!(serves(&copying, &Binding { copy: CopyMode::Copy, ifindex: 3, ..ASKED }));
+        assert!(serves(&copying, &elsewhere(Binding { copy: CopyMode::Copy, ..ASKED })));
         assert!(!serves(&copying, &Binding { copy: CopyMode::ZeroCopy, ..ASKED }));
-        assert!(!serves(&copying, &Binding { ifindex: 3, ..ASKED }), "may do better");
+        assert!(!serves(&copying, &elsewhere(ASKED)), "may do better");
         assert!(!serves(&copying, &Binding { need_wakeup: false, ..ASKED }));
-        assert!(!serves(&copying, &Binding { netns: 4, ..ASKED }));
+        assert!(!serves(&copying, &Binding { queue: Queue { netns: 4, ..ASKED.queue }, ..ASKED }));
         let direct = Bound { to: ASKED, zero_copy: true };
         assert!(serves(&direct, &ASKED));
         assert!(!serves(&direct, &Binding { copy: CopyMode::Copy, ..ASKED }));
-        assert!(!serves(&direct, &Binding { ifindex: 3, ..ASKED }), "may do worse");
+        assert!(!serves(&direct, &elsewhere(ASKED)), "may do worse");
     }
 
     #[test]

@@ -213,4 +213,9 @@ impl RxSide {
             frames.push(frame);
         });
     }
+
+    /// The frames that the kernel got from `burst`, for somebody else to watch.
+    pub(super) fn take_posted(&mut self) -> Ledger {
+        self.posted.take()
+    }
 }

@@ -151,19 +151,23 @@ impl Drop for Socket {
         let (rx, tx) = (self.rx.get_mut(), self.tx.get_mut());
         rx.recover_unread();
         tx.recover_sent();
-        let direct = self.bond.as_ref().is_some_and(|bond| bond.zero_copy);
         // The queue is free when the descriptor and all mappings are gone.
         rx.unmap();
         tx.unmap();
         if let Some(fd) = self.fd.take() {
             self.umem.registrations().remove(fd.raw());
         }
-        // With the last reference to a socket in copy mode the kernel has done with
-        // its frames. A device may write a while longer, nobody says how long: what
-        // it has stays out of the pool.
-        if !direct {
-            rx.recover_posted();
-            tx.recover_given();
+        match self.bond.as_ref().filter(|bond| bond.zero_copy) {
+            // A device may write a while longer.
+            Some(bond) => {
+                self.umem.quarantine().hold(bond.queue, rx.take_posted());
+                self.umem.quarantine().hold(bond.queue, tx.take_given());
+            }
+            // In copy mode the kernel is done with the frames of a closed socket.
+            None => {
+                rx.recover_posted();
+                tx.recover_given();
+            }
         }
     }
 }

@@ -271,4 +271,9 @@ impl TxSide {
             frames.push(frame);
         });
     }
+
+    /// The frames that the kernel got from `burst`, for somebody else to watch.
+    pub(super) fn take_given(&mut self) -> Ledger {
+        self.sent.take()
+    }
 }

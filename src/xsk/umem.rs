@@ -9,6 +9,7 @@ use crate::sys::{Errno, HUGE_PAGE, Mmap, OwnedFd, RawFd, process, socket};
 use crate::xsk::config::UmemConfig;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::frames::FramePool;
+use crate::xsk::quarantine::Quarantine;
 use crate::xsk::registrations::Registrations;
 
 /// Where frames lie in an area: all arithmetic on addresses.
@@ -89,6 +90,7 @@ pub struct Umem {
     geometry: Geometry,
     pool: Shared<FramePool>,
     registrations: Registrations,
+    quarantine: Quarantine,
     _mapping: Option<Mmap>,
     huge: bool,
 }
@@ -117,7 +119,15 @@ impl Umem {
         let (spare, netns) = open_socket()?;
         register(spare.raw(), &config, &geometry).map_err(|e| explain_register(e, &config))?;
         let registrations = Registrations::new(spare, netns);
-        Ok(Umem { config, geometry, pool, registrations, _mapping: mapping, huge })
+        Ok(Umem {
+            config,
+            geometry,
+            pool,
+            registrations,
+            quarantine: Quarantine::new(),
+            _mapping: mapping,
+            huge,
+        })
     }
 
     /// What was asked for, with the defaults filled in.
@@ -160,6 +170,11 @@ impl Umem {
     /// Which sockets have the memory registered.
     pub(super) fn registrations(&self) -> &Registrations {
         &self.registrations
+    }
+
+    /// Frames that devices may still write to.
+    pub(super) fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
     }
 
     /// A socket to make rings on, the namespace it is in, and whether the memory is
