@@ -46,16 +46,17 @@ tests: $(TESTS)
 # One static library of Rust, from which cc links the shared object: rustc's own
 # link would ignore a second version script without a word. No binary shall hold a
 # path of the machine that built it.
-REMAP = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME)=~
-$(RUST_ARCHIVE) $(B)/xsk.h.new &: $(RUST_SOURCES)
+REMAP = --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(HOME:%=%/)=
+$(RUST_ARCHIVE): $(RUST_SOURCES)
 	@mkdir -p $(B)
 	XSK_HEADER=$(CURDIR)/$(B)/xsk.h.new RUSTFLAGS="$(RUSTFLAGS) $(REMAP)" \
-	    $(CARGO) rustc --release --locked --lib --crate-type staticlib --features clib
-	@touch $(RUST_ARCHIVE) $(B)/xsk.h.new
+	    $(CARGO) rustc --release --locked --lib --crate-type staticlib --features clib \
+	    --target-dir target
+	@touch $@
 
-# Its time stamp changes with its contents only.
-include/xsk.h: $(B)/xsk.h.new
-	@cmp -s $< $@ || cp $< $@
+# Renewed when it is another: what includes it is rebuilt only then.
+include/xsk.h: $(RUST_ARCHIVE)
+	@cmp -s $(B)/xsk.h.new $@ || cp $(B)/xsk.h.new $@
 
 $(LIB): $(RUST_ARCHIVE) src/libxsk.map
 	$(CC) -shared -o $@ $(LDFLAGS) -Wl,-soname,$(SONAME) -Wl,-z,defs -Wl,-z,nodelete \

@@ -14,6 +14,7 @@ mod quarantine;
 mod registrations;
 pub mod ring;
 pub mod rx;
+pub mod side;
 pub mod socket;
 pub mod tx;
 pub mod umem;

@@ -4,13 +4,10 @@ use core::mem::MaybeUninit;
 
 use crate::sys::Errno;
 use crate::sys::abi::Desc;
-use crate::sys::heap::Shared;
-use crate::xsk::counters::Counters;
 use crate::xsk::error::{Error, fail};
-use crate::xsk::frames::{FrameCache, Ledger};
 use crate::xsk::packet::Buf;
 use crate::xsk::ring::{Consumer, Producer};
-use crate::xsk::umem::Geometry;
+use crate::xsk::side::Side;
 use crate::xsk::wake::{Kick, Waker};
 
 /// Empty bursts in a row after which the interface is asked whether it is still
@@ -21,45 +18,20 @@ const IDLE_BURSTS: u32 = 1 << 16;
 pub struct RxSide {
     rx: Consumer<Desc>,
     fill: Producer<u64>,
-    geometry: Geometry,
-    frames: FrameCache,
-    posted: Ledger,
+    side: Side,
     target: u32,
     idle: u32,
-    waker: Waker,
-    counters: Shared<Counters>,
 }
 
 impl RxSide {
     /// `target` is how many frames `burst` keeps with the kernel.
-    pub(super) fn new(
-        rings: (Consumer<Desc>, Producer<u64>),
-        geometry: Geometry,
-        frames: FrameCache,
-        target: u32,
-        waker: Waker,
-    ) -> Result<RxSide, Errno> {
-        Ok(RxSide {
-            rx: rings.0,
-            fill: rings.1,
-            geometry,
-            frames,
-            posted: Ledger::new(geometry.frame_count())?,
-            target,
-            idle: 0,
-            waker,
-            counters: Shared::new(Counters::default())?,
-        })
+    pub(super) fn new(rx: Consumer<Desc>, fill: Producer<u64>, side: Side, target: u32) -> RxSide {
+        RxSide { rx, fill, side, target, idle: 0 }
     }
 
-    /// The packets and kicks of this side.
-    pub fn counters(&self) -> &Shared<Counters> {
-        &self.counters
-    }
-
-    /// The way into the kernel.
-    pub fn waker(&mut self) -> &mut Waker {
-        &mut self.waker
+    /// What it has in common with the other side.
+    pub(super) fn side(&mut self) -> &mut Side {
+        &mut self.side
     }
 
     /// The RX ring, for peeking and reading.
@@ -79,7 +51,7 @@ impl RxSide {
     pub fn release(&mut self, n: u32) -> u32 {
         let bytes = self.rx.sum_peeked(n, |desc| u64::from(desc.len));
         let n = self.rx.release(n);
-        self.counters.add_packets(n, bytes);
+        self.side.count(n, bytes);
         n
     }
 
@@ -88,7 +60,7 @@ impl RxSide {
     #[inline]
     pub fn get(&mut self, to: &mut [MaybeUninit<Desc>]) -> u32 {
         let (n, bytes) = self.rx.get(to, |desc| u64::from(desc.len));
-        self.counters.add_packets(n, bytes);
+        self.side.count(n, bytes);
         n
     }
 
@@ -103,13 +75,11 @@ impl RxSide {
         if !self.receives() {
             return fail!(Errno::EOPNOTSUPP, "rx kick: the socket only sends");
         }
-        if force || self.fill.needs_wakeup() { self.wake() } else { Ok(Kick::Done) }
-    }
-
-    fn wake(&self) -> Result<Kick, Error> {
-        let kick = self.waker.wake_rx()?;
-        self.counters.add_kick();
-        Ok(kick)
+        if force || self.fill.needs_wakeup() {
+            self.side.wake(Waker::wake_rx)
+        } else {
+            Ok(Kick::Done)
+        }
     }
 
     /// Receives into `bufs` and keeps the fill ring fed; says how many packets.
@@ -129,14 +99,14 @@ impl RxSide {
         let mut bytes = 0;
         for (index, buf) in span.indices().zip(bufs) {
             let desc = self.rx.read(index).unwrap_or_default();
-            if let Some(frame) = self.geometry.frame_of(desc.addr) {
-                self.posted.take_back(frame);
+            if let Some(frame) = self.side.geometry.frame_of(desc.addr) {
+                self.side.given.take_back(frame);
             }
             bytes += u64::from(desc.len);
-            buf.write(Buf::new(&self.geometry, desc.addr, desc.len, desc.options));
+            buf.write(Buf::new(&self.side.geometry, desc.addr, desc.len, desc.options));
         }
         self.rx.release(span.count);
-        self.counters.add_packets(span.count, bytes);
+        self.side.count(span.count, bytes);
         self.refill();
         match self.after_burst(span.count) {
             Err(e) if span.count == 0 => Err(e),
@@ -146,13 +116,13 @@ impl RxSide {
 
     /// Tops the kernel's frames up to the target.
     fn refill(&mut self) {
-        let missing = self.target.saturating_sub(self.posted.count());
+        let missing = self.target.saturating_sub(self.side.given.count());
         let span = self.fill.reserve(missing);
         let mut filled = 0;
         for index in span.indices() {
-            let Some(frame) = self.frames.pop() else { break };
-            self.posted.give(frame);
-            self.fill.write(index, self.geometry.frame_addr(frame));
+            let Some(frame) = self.side.frames.pop() else { break };
+            self.side.given.give(frame);
+            self.fill.write(index, self.side.geometry.frame_addr(frame));
             filled += 1;
         }
         self.fill.cancel(span.count - filled);
@@ -161,7 +131,7 @@ impl RxSide {
 
     fn after_burst(&mut self, received: u32) -> Result<(), Error> {
         if self.fill.needs_wakeup() {
-            self.wake()?;
+            self.side.wake(Waker::wake_rx)?;
         }
         if received != 0 {
             self.idle = 0;
@@ -172,29 +142,25 @@ impl RxSide {
             return Ok(());
         }
         self.idle = 0;
-        self.waker.check()
+        self.side.waker.check()
     }
 
     /// Takes back the frame of a packet that is done with; false if the address is
     /// in none, or the frame is the kernel's or in the pool already.
     #[inline]
     pub fn free(&mut self, addr: u64) -> bool {
-        match self.geometry.frame_of(addr) {
-            Some(frame) => !self.posted.has(frame) && self.frames.push(frame),
+        match self.side.geometry.frame_of(addr) {
+            Some(frame) => !self.side.given.has(frame) && self.side.frames.push(frame),
             None => false,
         }
     }
 
-    /// Takes back the frames of packets that nobody has received.
-    pub(super) fn recover_unread(&mut self) {
+    /// Puts the frames of packets back that nobody has received.
+    pub(super) fn reclaim_unread(&mut self) {
         self.rx.cancel(u32::MAX);
         let unread = self.rx.peek(u32::MAX);
         for desc in unread.indices().filter_map(|index| self.rx.read(index)) {
-            if let Some(frame) = self.geometry.frame_of(desc.addr) {
-                if self.posted.take_back(frame) {
-                    self.frames.push(frame);
-                }
-            }
+            self.side.reclaim(desc.addr);
         }
         self.rx.release(unread.count);
     }
@@ -203,19 +169,5 @@ impl RxSide {
     pub(super) fn unmap(&mut self) {
         self.rx.unmap();
         self.fill.unmap();
-    }
-
-    /// Takes back every frame that the kernel got from `burst`, which it must not
-    /// touch again: its socket is closed.
-    pub(super) fn recover_posted(&mut self) {
-        let RxSide { frames, posted, .. } = self;
-        posted.drain(|frame| {
-            frames.push(frame);
-        });
-    }
-
-    /// The frames that the kernel got from `burst`, for somebody else to watch.
-    pub(super) fn take_posted(&mut self) -> Ledger {
-        self.posted.take()
     }
 }

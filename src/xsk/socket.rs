@@ -10,9 +10,9 @@ use crate::xsk::bind::Bond;
 use crate::xsk::config::SocketConfig;
 use crate::xsk::counters::Counters;
 use crate::xsk::error::{Error, error, fail};
-use crate::xsk::frames::FrameCache;
 use crate::xsk::ring::{Consumer, Producer};
 use crate::xsk::rx::RxSide;
+use crate::xsk::side::Side;
 use crate::xsk::tx::TxSide;
 use crate::xsk::umem::{Umem, out_of_memory};
 use crate::xsk::wake::Waker;
@@ -60,21 +60,21 @@ impl Socket {
         };
         let tx_budget = raise_tx_budget(fd.raw(), config.tx_size);
         let waker = Waker::new(fd.raw());
-        let geometry = *umem.geometry();
-        let frames = || FrameCache::new(umem.pool().clone(), geometry.frame_count());
         // Half of the frames at most wait for packets; the others are for sending.
-        let target = config.fill_size.min(geometry.frame_count() / 2).max(1);
+        let target = config.fill_size.min(umem.geometry().frame_count() / 2).max(1);
         let sides = || {
-            let rx = RxSide::new((rx, fill), geometry, frames()?, target, waker.clone())?;
-            let tx = TxSide::new((tx, comp), geometry, frames()?, waker.clone())?;
-            Ok((rx.counters().clone(), tx.counters().clone(), Apart::new(rx)?, Apart::new(tx)?))
+            let receiving = Side::new(umem, waker.clone())?;
+            let sending = Side::new(umem, waker.clone())?;
+            let counters = (receiving.counters().clone(), sending.counters().clone());
+            let rx = Apart::new(RxSide::new(rx, fill, receiving, target))?;
+            Ok((counters, rx, Apart::new(TxSide::new(tx, comp, sending))?))
         };
-        let (rx_counters, tx_counters, rx, tx) = sides().or_else(|e| out_of_memory(e, "socket"))?;
+        let (counters, rx, tx) = sides().or_else(|e| out_of_memory(e, "socket"))?;
         Ok(Socket {
             rx,
             tx,
-            counters: (rx_counters, tx_counters),
-            waker: Waker::new(fd.raw()),
+            counters,
+            waker,
             fd: Some(fd),
             bond: None,
             config,
@@ -115,8 +115,8 @@ impl Socket {
     /// From now on the socket is bound.
     pub(super) fn set_bond(&mut self, bond: Bond) {
         self.waker.bound(bond.place.clone());
-        self.rx.get_mut().waker().bound(bond.place.clone());
-        self.tx.get_mut().waker().bound(bond.place.clone());
+        self.rx.get_mut().side().waker.bound(bond.place.clone());
+        self.tx.get_mut().side().waker.bound(bond.place.clone());
         self.bond = Some(bond);
     }
 
@@ -149,8 +149,8 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         let (rx, tx) = (self.rx.get_mut(), self.tx.get_mut());
-        rx.recover_unread();
-        tx.recover_sent();
+        rx.reclaim_unread();
+        tx.reclaim_sent();
         // The queue is free when the descriptor and all mappings are gone.
         rx.unmap();
         tx.unmap();
@@ -160,13 +160,13 @@ impl Drop for Socket {
         match self.bond.as_ref().filter(|bond| bond.zero_copy) {
             // A device may write a while longer.
             Some(bond) => {
-                self.umem.quarantine().hold(bond.queue, rx.take_posted());
-                self.umem.quarantine().hold(bond.queue, tx.take_given());
+                self.umem.quarantine().hold(bond.queue, rx.side().given.take());
+                self.umem.quarantine().hold(bond.queue, tx.side().given.take());
             }
             // In copy mode the kernel is done with the frames of a closed socket.
             None => {
-                rx.recover_posted();
-                tx.recover_given();
+                rx.side().reclaim_all();
+                tx.side().reclaim_all();
             }
         }
     }

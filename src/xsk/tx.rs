@@ -4,52 +4,27 @@ use core::mem::MaybeUninit;
 
 use crate::sys::Errno;
 use crate::sys::abi::Desc;
-use crate::sys::heap::Shared;
-use crate::xsk::counters::Counters;
 use crate::xsk::error::{Error, fail};
-use crate::xsk::frames::{FrameCache, Ledger};
 use crate::xsk::packet::Buf;
 use crate::xsk::ring::{Consumer, Producer};
-use crate::xsk::umem::Geometry;
+use crate::xsk::side::Side;
 use crate::xsk::wake::{Kick, Waker};
 
 /// What the sending thread uses, and no other.
 pub struct TxSide {
     tx: Producer<Desc>,
     comp: Consumer<u64>,
-    geometry: Geometry,
-    frames: FrameCache,
-    sent: Ledger,
-    waker: Waker,
-    counters: Shared<Counters>,
+    side: Side,
 }
 
 impl TxSide {
-    pub(super) fn new(
-        rings: (Producer<Desc>, Consumer<u64>),
-        geometry: Geometry,
-        frames: FrameCache,
-        waker: Waker,
-    ) -> Result<TxSide, Errno> {
-        Ok(TxSide {
-            tx: rings.0,
-            comp: rings.1,
-            geometry,
-            frames,
-            sent: Ledger::new(geometry.frame_count())?,
-            waker,
-            counters: Shared::new(Counters::default())?,
-        })
+    pub(super) fn new(tx: Producer<Desc>, comp: Consumer<u64>, side: Side) -> TxSide {
+        TxSide { tx, comp, side }
     }
 
-    /// The packets and kicks of this side.
-    pub fn counters(&self) -> &Shared<Counters> {
-        &self.counters
-    }
-
-    /// The way into the kernel.
-    pub fn waker(&mut self) -> &mut Waker {
-        &mut self.waker
+    /// What it has in common with the other side.
+    pub(super) fn side(&mut self) -> &mut Side {
+        &mut self.side
     }
 
     /// The TX ring, for reserving and writing.
@@ -69,7 +44,7 @@ impl TxSide {
     pub fn submit(&mut self, n: u32) -> u32 {
         let bytes = self.tx.sum_reserved(n, |desc| u64::from(desc.len));
         let n = self.tx.submit(n);
-        self.counters.add_packets(n, bytes);
+        self.side.count(n, bytes);
         n
     }
 
@@ -78,7 +53,7 @@ impl TxSide {
     pub fn put(&mut self, descs: &[Desc]) -> u32 {
         let n = self.tx.put(descs);
         let bytes = descs.iter().take(n as usize).map(|desc| u64::from(desc.len)).sum();
-        self.counters.add_packets(n, bytes);
+        self.side.count(n, bytes);
         n
     }
 
@@ -97,9 +72,7 @@ impl TxSide {
     }
 
     fn wake(&self) -> Result<Kick, Error> {
-        let kick = self.waker.wake_tx()?;
-        self.counters.add_kick();
-        Ok(kick)
+        self.side.wake(Waker::wake_tx)
     }
 
     /// Sends packets; says how many were taken. Their frames are the kernel's
@@ -149,19 +122,19 @@ impl TxSide {
         }
         self.tx.cancel(span.count - n);
         self.tx.submit(n);
-        self.counters.add_packets(n, bytes);
+        self.side.count(n, bytes);
         (n, refused)
     }
 
     /// The descriptor of a packet, and its frame noted as the kernel's.
     #[inline]
     fn describe(&mut self, buf: &Buf) -> Result<Desc, Error> {
-        let addr = self.geometry.addr(buf.data);
-        match self.geometry.frame_of(buf.addr) {
+        let addr = self.side.geometry.addr(buf.data);
+        match self.side.geometry.frame_of(buf.addr) {
             Some(frame)
-                if self.geometry.fits(frame, addr, buf.len)
+                if self.side.geometry.fits(frame, addr, buf.len)
                     && buf.options == 0
-                    && self.sent.give(frame) =>
+                    && self.side.given.give(frame) =>
             {
                 Ok(Desc { addr, len: buf.len, options: 0 })
             }
@@ -171,19 +144,19 @@ impl TxSide {
 
     #[cold]
     fn explain(&self, buf: &Buf, addr: u64, frame: Option<u32>) -> Result<Desc, Error> {
-        let (len, size) = (buf.len, self.geometry.frame_size());
+        let (len, size) = (buf.len, self.side.geometry.frame_size());
         match frame {
             None => fail!(
                 Errno::EINVAL,
                 "tx burst: addr {:#x} is outside the UMEM of {} bytes",
                 buf.addr,
-                self.geometry.bytes()
+                self.side.geometry.bytes()
             ),
-            Some(frame) if !self.geometry.fits(frame, addr, len) => fail!(
+            Some(frame) if !self.side.geometry.fits(frame, addr, len) => fail!(
                 Errno::EINVAL,
                 "tx burst: {len} bytes at offset {} of a frame do not fit: a packet has 1 to {size} \
                  bytes and lies in its frame",
-                addr.wrapping_sub(self.geometry.frame_addr(frame)) as i64
+                addr.wrapping_sub(self.side.geometry.frame_addr(frame)) as i64
             ),
             Some(_) if buf.options != 0 => {
                 fail!(Errno::EINVAL, "tx burst: options {:#x} are not known", buf.options)
@@ -213,12 +186,7 @@ impl TxSide {
         let span = self.comp.peek(u32::MAX);
         for index in span.indices() {
             let addr = self.comp.read(index).unwrap_or(u64::MAX);
-            // What was not sent by `burst` is not the pool's either.
-            if let Some(frame) = self.geometry.frame_of(addr) {
-                if self.sent.take_back(frame) {
-                    self.frames.push(frame);
-                }
-            }
+            self.side.reclaim(addr);
         }
         self.comp.release(span.count);
     }
@@ -226,10 +194,10 @@ impl TxSide {
     /// Hands out frames to write packets to; says how many.
     pub fn alloc(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
         let mut n = self.alloc_at_hand(bufs);
-        if (n as usize) < bufs.len() && self.sent.count() != 0 && self.comp.peeked() == 0 {
+        if (n as usize) < bufs.len() && self.side.given.count() != 0 && self.comp.peeked() == 0 {
             self.reap();
             n += self.alloc_at_hand(bufs.get_mut(n as usize..).unwrap_or(&mut []));
-            if (n as usize) < bufs.len() && self.sent.count() != 0 {
+            if (n as usize) < bufs.len() && self.side.given.count() != 0 {
                 // A link that is down keeps its frames; the next burst says so.
                 let _ = self.kick(false);
                 self.reap();
@@ -242,17 +210,17 @@ impl TxSide {
     fn alloc_at_hand(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
         let mut n = 0;
         for buf in bufs {
-            let Some(frame) = self.frames.pop() else { break };
-            let addr = self.geometry.payload_addr(frame);
-            let room = self.geometry.frame_size() as u32 - self.geometry.headroom();
-            buf.write(Buf::new(&self.geometry, addr, room, 0));
+            let Some(frame) = self.side.frames.pop() else { break };
+            let addr = self.side.geometry.payload_addr(frame);
+            let room = self.side.geometry.frame_size() as u32 - self.side.geometry.headroom();
+            buf.write(Buf::new(&self.side.geometry, addr, room, 0));
             n += 1;
         }
         n
     }
 
-    /// Takes back the frames of packets that are sent, whoever looked at them.
-    pub(super) fn recover_sent(&mut self) {
+    /// Puts the frames of packets back that are sent, whoever looked at them.
+    pub(super) fn reclaim_sent(&mut self) {
         self.comp.cancel(u32::MAX);
         self.reap();
     }
@@ -261,19 +229,5 @@ impl TxSide {
     pub(super) fn unmap(&mut self) {
         self.tx.unmap();
         self.comp.unmap();
-    }
-
-    /// Takes back every frame that the kernel got from `burst`, which it must not
-    /// touch again: its socket is closed.
-    pub(super) fn recover_given(&mut self) {
-        let TxSide { frames, sent, .. } = self;
-        sent.drain(|frame| {
-            frames.push(frame);
-        });
-    }
-
-    /// The frames that the kernel got from `burst`, for somebody else to watch.
-    pub(super) fn take_given(&mut self) -> Ledger {
-        self.sent.take()
     }
 }

@@ -1,7 +1,7 @@
 //! RX and completion ring: the kernel writes, we read.
 
 use core::mem::MaybeUninit;
-use core::ptr::NonNull;
+use core::ops::{Deref, DerefMut};
 use core::slice;
 use core::sync::atomic::Ordering;
 
@@ -13,6 +13,20 @@ use crate::sys::{Errno, Mmap};
 ///
 /// In the wrapping sense: released <= peeked <= producer <= released + size.
 pub struct Consumer<T>(Place<T>);
+
+impl<T> Deref for Consumer<T> {
+    type Target = Place<T>;
+
+    fn deref(&self) -> &Place<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Consumer<T> {
+    fn deref_mut(&mut self) -> &mut Place<T> {
+        &mut self.0
+    }
+}
 
 impl<T: Copy> Consumer<T> {
     /// A ring that never has anything, for a socket that has none.
@@ -27,17 +41,6 @@ impl<T: Copy> Consumer<T> {
         ring.cached_prod = ring.producer().load(Ordering::Acquire);
         ring.cached_cons = ring.consumer().load(Ordering::Relaxed);
         Ok(Consumer(place))
-    }
-
-    /// Entries; 0 if the socket does not have the ring.
-    #[inline]
-    pub fn size(&self) -> u32 {
-        self.0.get().size
-    }
-
-    /// Ends the mapping; from now on the ring is absent.
-    pub fn unmap(&mut self) {
-        self.0.unmap();
     }
 
     /// Claims up to `n` entries to read.
@@ -85,21 +88,6 @@ impl<T: Copy> Consumer<T> {
         n
     }
 
-    /// Where the entry behind a counter is; valid to read while it is peeked. None
-    /// if the socket does not have the ring.
-    #[inline]
-    pub fn slot(&self, index: u32) -> Option<NonNull<T>> {
-        let ring = self.0.get();
-        if ring.size == 0 { None } else { NonNull::new(ring.slot(index)) }
-    }
-
-    /// Reads an entry that is peeked.
-    #[inline]
-    pub fn read(&self, index: u32) -> Option<T> {
-        // SAFETY: inside the mapping; the kernel does not write what was peeked.
-        self.slot(index).map(|slot| unsafe { slot.read() })
-    }
-
     /// The oldest `n` peeked entries, as a sum of what `of` says of each: what
     /// `release(n)` would give back.
     pub fn sum_peeked(&self, n: u32, of: impl Fn(T) -> u64) -> u64 {
@@ -122,7 +110,7 @@ impl<T: Copy> Consumer<T> {
         }
         let to = to.as_mut_ptr().cast::<T>();
         // SAFETY: `count` is at most the length of `to`.
-        unsafe { self.0.read(span.first, span.count, to) };
+        unsafe { self.0.copy_out(span.first, span.count, to) };
         self.release(u32::MAX);
         // SAFETY: `count` items were written just now, of a type that is Copy.
         let items = unsafe { slice::from_raw_parts(to, span.count as usize) };

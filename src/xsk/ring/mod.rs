@@ -123,7 +123,7 @@ impl Span {
 }
 
 /// What both directions have: where the ring is, and what keeps it there.
-struct Place<T> {
+pub struct Place<T> {
     ring: NonNull<Ring>,
     _home: Apart<Ring>,
     map: Option<Mmap>,
@@ -144,8 +144,30 @@ impl<T: Copy> Place<T> {
         Place::new(Ring::new::<T>(&map, at, size)?, Some(map))
     }
 
+    /// Entries; 0 if the socket does not have the ring.
+    #[inline]
+    pub fn size(&self) -> u32 {
+        self.get().size
+    }
+
+    /// Where the entry behind a counter is: valid to write while it is reserved, or
+    /// to read while it is peeked. None if the socket does not have the ring.
+    #[inline]
+    pub fn slot(&self, index: u32) -> Option<NonNull<T>> {
+        let ring = self.get();
+        if ring.size == 0 { None } else { NonNull::new(ring.slot(index)) }
+    }
+
+    /// Reads an entry that the kernel does not write now.
+    #[inline]
+    pub fn read(&self, index: u32) -> Option<T> {
+        // SAFETY: inside the mapping, and any bytes are a T: descriptors and
+        // addresses are integers.
+        self.slot(index).map(|slot| unsafe { slot.read() })
+    }
+
     /// Ends the mapping; from now on the ring is absent.
-    fn unmap(&mut self) {
+    pub fn unmap(&mut self) {
         *self.get_mut() = Ring::absent();
         self.map = None;
     }
@@ -161,7 +183,7 @@ impl<T: Copy> Place<T> {
     }
 
     /// Copies `items` to the slots from `first` on.
-    fn write(&mut self, first: u32, items: &[T]) {
+    fn copy_in(&mut self, first: u32, items: &[T]) {
         let ring = self.get();
         let n = (items.len() as u32).min(ring.size);
         let row = ring.run(first, n);
@@ -178,7 +200,7 @@ impl<T: Copy> Place<T> {
     ///
     /// # Safety
     /// `to` must have room for `n` items.
-    unsafe fn read(&self, first: u32, n: u32, to: *mut T) {
+    unsafe fn copy_out(&self, first: u32, n: u32, to: *mut T) {
         let ring = self.get();
         let row = ring.run(first, n);
         // SAFETY: `row` slots lie from `first` to the end of the ring at most; the

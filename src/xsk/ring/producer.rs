@@ -1,6 +1,6 @@
 //! TX and fill ring: we write, the kernel reads.
 
-use core::ptr::NonNull;
+use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{Ordering, fence};
 
 use super::{Place, Ring, Span};
@@ -11,6 +11,20 @@ use crate::sys::{Errno, Mmap};
 ///
 /// In the wrapping sense: consumer <= submitted <= reserved <= consumer + size.
 pub struct Producer<T>(Place<T>);
+
+impl<T> Deref for Producer<T> {
+    type Target = Place<T>;
+
+    fn deref(&self) -> &Place<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Producer<T> {
+    fn deref_mut(&mut self) -> &mut Place<T> {
+        &mut self.0
+    }
+}
 
 impl<T: Copy> Producer<T> {
     /// A ring that gives no room, for a socket that has none.
@@ -25,17 +39,6 @@ impl<T: Copy> Producer<T> {
         ring.cached_prod = ring.producer().load(Ordering::Relaxed);
         ring.cached_cons = ring.consumer().load(Ordering::Acquire).wrapping_add(size);
         Ok(Producer(place))
-    }
-
-    /// Entries; 0 if the socket does not have the ring.
-    #[inline]
-    pub fn size(&self) -> u32 {
-        self.0.get().size
-    }
-
-    /// Ends the mapping; from now on the ring is absent.
-    pub fn unmap(&mut self) {
-        self.0.unmap();
     }
 
     /// Claims up to `n` entries to write.
@@ -85,14 +88,6 @@ impl<T: Copy> Producer<T> {
         n
     }
 
-    /// Where the entry behind a counter is; valid to write while it is reserved.
-    /// None if the socket does not have the ring.
-    #[inline]
-    pub fn slot(&self, index: u32) -> Option<NonNull<T>> {
-        let ring = self.0.get();
-        if ring.size == 0 { None } else { NonNull::new(ring.slot(index)) }
-    }
-
     /// Writes an entry that is reserved.
     #[inline]
     pub fn write(&mut self, index: u32, item: T) {
@@ -102,19 +97,12 @@ impl<T: Copy> Producer<T> {
         }
     }
 
-    /// Reads an entry back: one that the kernel was given and has not taken.
-    pub fn read_back(&self, index: u32) -> Option<T> {
-        // SAFETY: inside the mapping, and the kernel never writes the entries of a
-        // ring that it consumes.
-        self.slot(index).map(|slot| unsafe { slot.read() })
-    }
-
     /// The oldest `n` reserved entries, as a sum of what `of` says of each: what
     /// `submit(n)` would give to the kernel.
     pub fn sum_reserved(&self, n: u32, of: impl Fn(T) -> u64) -> u64 {
         let first = self.0.get().producer().load(Ordering::Relaxed);
         let n = n.min(self.reserved());
-        (0..n).filter_map(|i| self.read_back(first.wrapping_add(i))).map(of).sum()
+        (0..n).filter_map(|i| self.read(first.wrapping_add(i))).map(of).sum()
     }
 
     /// Copies up to `items.len()` entries in and gives them to the kernel; says how
@@ -128,7 +116,7 @@ impl<T: Copy> Producer<T> {
         if span.count == 0 {
             return 0;
         }
-        self.0.write(span.first, items.get(..span.count as usize).unwrap_or(&[]));
+        self.0.copy_in(span.first, items.get(..span.count as usize).unwrap_or(&[]));
         self.submit(u32::MAX);
         span.count
     }

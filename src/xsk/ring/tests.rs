@@ -41,7 +41,7 @@ fn consumer(start: u32, size: u32) -> (Consumer<u64>, Kernel) {
 
 /// What `n` entries from `first` on hold.
 fn entries(ring: &Producer<u64>, first: u32, n: u32) -> Vec<u64> {
-    Span { first, count: n }.indices().map(|index| ring.read_back(index).unwrap()).collect()
+    Span { first, count: n }.indices().map(|index| ring.read(index).unwrap()).collect()
 }
 
 const WRAP: u32 = u32::MAX - 1; // two below the wrap

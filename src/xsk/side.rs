@@ -1,0 +1,75 @@
+//! What both sides of a socket have: the frames that go to the kernel and come
+//! back, the way into it, and what is counted.
+
+use crate::sys::Errno;
+use crate::sys::heap::Shared;
+use crate::xsk::counters::Counters;
+use crate::xsk::error::Error;
+use crate::xsk::frames::{FrameCache, Ledger};
+use crate::xsk::umem::{Geometry, Umem};
+use crate::xsk::wake::{Kick, Waker};
+
+/// One side's share of a socket, for one thread.
+pub struct Side {
+    pub(super) geometry: Geometry,
+    /// Frames at hand.
+    pub(super) frames: FrameCache,
+    /// Frames that the kernel got from the packet calls of this side.
+    pub(super) given: Ledger,
+    pub(super) waker: Waker,
+    counters: Shared<Counters>,
+}
+
+impl Side {
+    pub(super) fn new(umem: &Umem, waker: Waker) -> Result<Side, Errno> {
+        let geometry = *umem.geometry();
+        Ok(Side {
+            geometry,
+            frames: FrameCache::new(umem.pool().clone(), geometry.frame_count())?,
+            given: Ledger::new(geometry.frame_count())?,
+            waker,
+            counters: Shared::new(Counters::default())?,
+        })
+    }
+
+    /// The packets and kicks of this side.
+    pub(super) fn counters(&self) -> &Shared<Counters> {
+        &self.counters
+    }
+
+    /// Counts packets and the bytes in them.
+    #[inline]
+    pub(super) fn count(&self, packets: u32, bytes: u64) {
+        self.counters.add_packets(packets, bytes);
+    }
+
+    /// Makes a call into the kernel and counts it.
+    pub(super) fn wake(
+        &self,
+        call: impl FnOnce(&Waker) -> Result<Kick, Error>,
+    ) -> Result<Kick, Error> {
+        let kick = call(&self.waker)?;
+        self.counters.add_kick();
+        Ok(kick)
+    }
+
+    /// Puts a frame back that the kernel has returned, unless it never came from
+    /// here: then it is not the pool's either.
+    #[inline]
+    pub(super) fn reclaim(&mut self, addr: u64) {
+        if let Some(frame) = self.geometry.frame_of(addr) {
+            if self.given.take_back(frame) {
+                self.frames.push(frame);
+            }
+        }
+    }
+
+    /// Puts every frame back that the kernel has, which it must not touch again: its
+    /// socket is closed.
+    pub(super) fn reclaim_all(&mut self) {
+        let Side { frames, given, .. } = self;
+        given.drain(|frame| {
+            frames.push(frame);
+        });
+    }
+}
