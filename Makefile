@@ -22,6 +22,8 @@ SONAME := libxsk.so.$(SOMAJOR)
 
 B = build
 LIB = $(B)/libxsk.so.$(VERSION)
+COMPAT_SONAME := libxsk-compat.so.$(SOMAJOR)
+COMPAT = $(B)/libxsk-compat.so.$(VERSION)
 ARCHIVE = $(B)/libxsk.a
 RUST_ARCHIVE = target/release/libxsk.a
 RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock build.rs cbindgen.toml
@@ -36,7 +38,8 @@ TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(wildcard tests/c/*.c))
 
 all: lib header examples
 
-lib: $(LIB) $(ARCHIVE) $(B)/libxsk.so $(B)/$(SONAME)
+lib: $(LIB) $(ARCHIVE) $(B)/libxsk.so $(B)/$(SONAME) $(COMPAT) $(B)/libxsk-compat.so \
+	$(B)/$(COMPAT_SONAME)
 header: include/xsk.h
 examples: $(EXAMPLES)
 tests: $(TESTS)
@@ -58,14 +61,23 @@ $(RUST_ARCHIVE): $(RUST_SOURCES)
 include/xsk.h: $(RUST_ARCHIVE)
 	@cmp -s $(B)/xsk.h.new $@ || cp $(B)/xsk.h.new $@
 
+LINK_SO = $(CC) -shared -o $@ $(LDFLAGS) -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,relro \
+	-Wl,-z,now -Wl,-O1 -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,--whole-archive \
+	$(RUST_ARCHIVE) -Wl,--no-whole-archive -Wl,--as-needed -lpthread -Wl,--no-as-needed
+
 $(LIB): $(RUST_ARCHIVE) src/libxsk.map
-	$(CC) -shared -o $@ $(LDFLAGS) -Wl,-soname,$(SONAME) -Wl,-z,defs -Wl,-z,nodelete \
-	    -Wl,-z,relro -Wl,-z,now -Wl,-O1 -Wl,--version-script=src/libxsk.map \
-	    -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,--whole-archive $(RUST_ARCHIVE) \
-	    -Wl,--no-whole-archive -Wl,--as-needed -lpthread -Wl,--no-as-needed
+	$(LINK_SO) -Wl,-soname,$(SONAME) -Wl,--version-script=src/libxsk.map
+
+# The same code under libxdp's names too.
+$(COMPAT): $(RUST_ARCHIVE) src/libxsk.map src/libxsk-compat.map
+	@cat src/libxsk.map src/libxsk-compat.map >$(B)/compat.map
+	$(LINK_SO) -Wl,-soname,$(COMPAT_SONAME) -Wl,--version-script=$(B)/compat.map
 
 $(B)/libxsk.so $(B)/$(SONAME): $(LIB)
 	ln -sf $(notdir $(LIB)) $@
+
+$(B)/libxsk-compat.so $(B)/$(COMPAT_SONAME): $(COMPAT)
+	ln -sf $(notdir $(COMPAT)) $@
 
 # One object in which only what the version script exports is global, so that it
 # can be linked beside another Rust library.

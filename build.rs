@@ -26,11 +26,13 @@ fn main() {
          #define XSK_VERSION_PATCH {patch}\n"
     );
     config.after_includes = config.after_includes.map(|text| text.replace("@VERSIONS@", &versions));
-    // The C interface and no more: the core has public names too.
-    let builder = cbindgen::Builder::new()
-        .with_config(config)
-        .with_src(root.join("src/capi/mod.rs"))
-        .with_src(root.join("src/xsk/packet.rs"));
+    // The native C interface and no more, in the order in which the header tells of it.
+    let told = ["errmsg", "umem", "bind", "socket", "stats", "packet", "rx", "tx", "kick", "log"];
+    let builder =
+        cbindgen::Builder::new().with_config(config).with_src(root.join("src/xsk/packet.rs"));
+    let builder = told
+        .iter()
+        .fold(builder, |builder, name| builder.with_src(root.join(format!("src/capi/{name}.rs"))));
     match builder.generate() {
         Ok(bindings) => {
             let mut text = Vec::new();

@@ -9,7 +9,7 @@
 #![allow(non_camel_case_types)]
 #![allow(clippy::missing_safety_doc)]
 
-use core::ffi::{c_char, c_int};
+use core::ffi::c_int;
 use core::mem::{MaybeUninit, size_of};
 use core::ptr::{self, NonNull};
 
@@ -18,20 +18,23 @@ use crate::xsk::ring::Span;
 use crate::xsk::rx::RxSide;
 use crate::xsk::socket::Socket;
 use crate::xsk::tx::TxSide;
-use crate::xsk::{Errno, Error, error, logger, preserve_errno};
+use crate::xsk::{Errno, Error, logger, preserve_errno};
 
-// In the order in which the header tells of them.
-mod umem;
 mod bind;
-mod socket;
-mod stats;
+mod errmsg;
+mod kick;
+/// libxdp's names, declared in include/xdp/xsk.h.
+mod libxdp;
+mod log;
 mod packet;
 mod rx;
+mod socket;
+mod stats;
 mod tx;
-mod kick;
-mod log;
+mod umem;
 
 pub use bind::*;
+pub use errmsg::*;
 pub use kick::*;
 pub use log::*;
 pub use packet::*;
@@ -40,27 +43,6 @@ pub use socket::*;
 pub use stats::*;
 pub use tx::*;
 pub use umem::*;
-
-/// Says why the last call of this thread failed that returned a negative errno.
-///
-/// A sentence in English without a newline, such as "bind: queue 4 of eth0: no
-/// such queue, it has 1 (ethtool -l eth0)". Calls that succeed leave it alone.
-///
-/// @return never NULL; "" before the first failure. Valid until the thread's
-///         next failing call or its end.
-#[unsafe(no_mangle)]
-pub extern "C" fn xsk_errmsg() -> *const c_char {
-    error::last_sentence()
-}
-
-/// Gives the version of the library that runs, as "1.0.0".
-///
-/// XSK_VERSION is the one that was compiled against.
-#[unsafe(no_mangle)]
-pub extern "C" fn xsk_version() -> *const c_char {
-    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
-    VERSION.as_ptr().cast()
-}
 
 /// Runs a control call: 0 for success, or a negative errno whose sentence was
 /// written where it came from. errno itself stays as it was.

@@ -47,7 +47,8 @@ pub unsafe extern "C" fn xsk_rx_burst(socket: *mut xsk_socket, bufs: *mut Buf, n
 ///                    kernel's and return to the pool when they are sent; the
 ///                    others are still the program's. Fewer than n: the ring is
 ///                    full, or the next buffer cannot be sent (call again with it
-///                    to be told why).
+///                    to be told why). What is taken while the interface is down
+///                    waits in the ring: xsk_tx_kick() and xsk_socket_check() tell.
 /// @retval -EINVAL    none: a pointer is NULL, or the first packet is empty, is not
 ///                    within its frame, has options, or is on its way already
 /// @retval -ENETDOWN  none was put into the ring and the interface is down
@@ -66,6 +67,19 @@ pub unsafe extern "C" fn xsk_tx_burst(socket: *mut xsk_socket, bufs: *const Buf,
     }
     // SAFETY: NULL or n buffers, as documented.
     answer(side.burst(unsafe { array(bufs, n) }))
+}
+
+/// Tells how many packets of xsk_tx_burst() are not sent yet, and reclaims the
+/// frames of those that are.
+///
+/// A program that is to end when all is sent calls xsk_tx_kick() until this is 0.
+///
+/// @return packets; 0 if socket is NULL
+/// @note Threads: the transmit side's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_tx_pending(socket: *mut xsk_socket) -> u32 {
+    // SAFETY: NULL or alive, and this is the side's thread, as documented.
+    unsafe { tx_side(socket) }.map_or(0, |side| side.pending())
 }
 
 /// Takes frames to write packets to.

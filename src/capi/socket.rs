@@ -64,7 +64,7 @@ pub const XSK_WAIT_TX: u32 = 1 << 1;
 /// # Safety
 /// `socket` is NULL or alive.
 pub(super) unsafe fn socket_ref<'a>(socket: *const xsk_socket) -> Result<&'a Socket, Error> {
-    // SAFETY: handles are made in `hand_out` only.
+    // SAFETY: handles are made in `leak` only.
     match unsafe { socket.cast::<Socket>().as_ref() } {
         Some(socket) => Ok(socket),
         None => null("socket"),
@@ -98,8 +98,9 @@ pub unsafe extern "C" fn xsk_socket_create(
         }
         // SAFETY: NULL or alive, and NULL or readable for its size, as documented.
         let socket = unsafe { create(umem, params) }?;
+        let handle = leak(socket)?;
         // SAFETY: not NULL, and the caller's to be written.
-        unsafe { hand_out(out, socket) };
+        unsafe { out.write(handle) };
         Ok(())
     })
 }
@@ -175,31 +176,27 @@ pub unsafe extern "C" fn xsk_socket_open(
         let mut socket = unsafe { create(umem, params) }?;
         // SAFETY: NULL or a string, and NULL or readable for its size.
         unsafe { bind(&mut socket, ifname, queue_id, bind_params) }?;
+        let handle = leak(socket)?;
         // SAFETY: not NULL, and the caller's to be written.
-        unsafe { hand_out(out, socket) };
+        unsafe { out.write(handle) };
         Ok(())
     })
 }
 
 /// # Safety
 /// As xsk_socket_create documents.
-unsafe fn create(
-    umem: *mut xsk_umem,
-    params: *const xsk_socket_params,
-) -> Result<Box<Socket>, Error> {
+unsafe fn create(umem: *mut xsk_umem, params: *const xsk_socket_params) -> Result<Socket, Error> {
     // SAFETY: the caller's promise.
     let umem = unsafe { umem_ref(umem) }?;
     // SAFETY: the caller's promise.
     let params = unsafe { copy_params(params) }?;
-    let socket = Socket::create(umem, socket_config(&params)?)?;
-    try_box(socket).map_err(|e| error!(e, "socket: out of memory"))
+    Socket::create(umem, socket_config(&params)?)
 }
 
-/// # Safety
-/// `out` must be writable.
-unsafe fn hand_out(out: *mut *mut xsk_socket, socket: Box<Socket>) {
-    // SAFETY: the caller's promise.
-    unsafe { out.write(ptr::from_mut(Box::leak(socket)).cast()) };
+/// Makes the handle of a socket.
+pub(super) fn leak(socket: Socket) -> Result<*mut xsk_socket, Error> {
+    let socket = try_box(socket).map_err(|e| error!(e, "socket: out of memory"))?;
+    Ok(ptr::from_mut(Box::leak(socket)).cast())
 }
 
 /// # Safety
@@ -258,7 +255,7 @@ fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
 pub unsafe extern "C" fn xsk_socket_destroy(socket: *mut xsk_socket) {
     guard(|| {
         if !socket.is_null() {
-            // SAFETY: made by Box::leak in `hand_out`, and given up by the caller.
+            // SAFETY: made by Box::leak in `leak`, and given up by the caller.
             drop(unsafe { Box::from_raw(socket.cast::<Socket>()) });
         }
         Ok(())
@@ -278,7 +275,8 @@ pub unsafe extern "C" fn xsk_socket_fd(socket: *const xsk_socket) -> c_int {
 
 /// Waits until packets have arrived, or the TX ring is half free.
 ///
-/// In copy mode the wait itself also sends what is in the TX ring.
+/// In copy mode the wait itself also sends what is in the TX ring. A ring with room
+/// is ready at once even while the interface is down.
 ///
 /// @param[in] socket      a bound socket
 /// @param[in] events      XSK_WAIT_RX, XSK_WAIT_TX or both

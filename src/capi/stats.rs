@@ -28,8 +28,9 @@ pub struct xsk_socket_stats {
     pub rx_kicks: u64,
     /// The same for its transmit side.
     pub tx_kicks: u64,
-    /// Kernel: packets for the socket that were dropped for reasons without a
-    /// counter of their own, such as one too long for a frame.
+    /// Kernel: packets for the socket that were dropped, such as one too long for a
+    /// frame. In copy mode those that found no frame in the fill ring are counted
+    /// here and there; those that found the RX ring full only there.
     pub rx_dropped: u64,
     /// Kernel: addresses in the fill ring that were outside the UMEM.
     pub rx_invalid_descs: u64,
@@ -172,9 +173,9 @@ pub unsafe extern "C" fn xsk_socket_info(
             told.queue_id = bond.place.queue_id;
             told.zero_copy = bond.zero_copy.into();
             told.need_wakeup = bond.need_wakeup.into();
-            if let Some(program) = bond.program() {
-                told.program_id = program.program;
-                told.xdp_mode = match program.mode {
+            if let Some((id, mode)) = bond.program {
+                told.program_id = id;
+                told.xdp_mode = match mode {
                     XdpMode::Generic => XSK_MODE_SKB,
                     XdpMode::Native => XSK_MODE_DRV,
                 };

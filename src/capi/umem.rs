@@ -120,13 +120,18 @@ pub unsafe extern "C" fn xsk_umem_create(
         }
         // SAFETY: NULL or readable for its size, as documented.
         let params = unsafe { copy_params(params) }?;
-        let umem = Umem::create(config(&params)?)?;
-        let handle = Shared::new(umem).and_then(|umem| try_box(Handle(umem)));
-        let handle = handle.map_err(|e| error!(e, "umem: out of memory"))?;
+        let handle = hand_out(Umem::create(config(&params)?)?)?;
         // SAFETY: not NULL, and the caller's to be written.
-        unsafe { out.write(ptr::from_mut(alloc::boxed::Box::leak(handle)).cast()) };
+        unsafe { out.write(handle) };
         Ok(())
     })
+}
+
+/// Makes the handle of a UMEM.
+pub(super) fn hand_out(umem: Umem) -> Result<*mut xsk_umem, Error> {
+    let handle = Shared::new(umem).and_then(|umem| try_box(Handle(umem)));
+    let handle = handle.map_err(|e| error!(e, "umem: out of memory"))?;
+    Ok(ptr::from_mut(alloc::boxed::Box::leak(handle)).cast())
 }
 
 fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
@@ -149,6 +154,7 @@ fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
         fill_size: params.fill_size,
         comp_size: params.comp_size,
         huge_pages: params.flags & XSK_UMEM_HUGE_PAGES != 0,
+        ..UmemConfig::default()
     })
 }
 

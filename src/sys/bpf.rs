@@ -10,7 +10,9 @@ use super::{Errno, OwnedFd, RawFd};
 // enum bpf_cmd and other numbers of <linux/bpf.h>
 const MAP_CREATE: c_int = 0;
 const MAP_UPDATE_ELEM: c_int = 2;
+const MAP_DELETE_ELEM: c_int = 3;
 const PROG_LOAD: c_int = 5;
+const PROG_TEST_RUN: c_int = 10;
 const PROG_GET_FD_BY_ID: c_int = 13;
 const MAP_GET_FD_BY_ID: c_int = 14;
 const OBJ_GET_INFO_BY_FD: c_int = 15;
@@ -25,6 +27,10 @@ const LINK_TYPE_XDP: u32 = 6;
 /// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` of <linux/if_link.h>.
 pub const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 pub const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
+/// The same for hardware, for "only if there is none", and "only instead of that".
+pub const XDP_FLAGS_HW_MODE: u32 = 1 << 3;
+pub const XDP_FLAGS_UPDATE_IF_NOEXIST: u32 = 1 << 0;
+pub const XDP_FLAGS_REPLACE: u32 = 1 << 4;
 
 /// Calls bpf(2) with an attr struct of ours.
 ///
@@ -121,6 +127,40 @@ pub fn xskmap_insert(map: RawFd, key: u32, socket: RawFd) -> Result<(), Errno> {
     let value = socket as u32;
     // SAFETY: key and value have the four bytes each that an XSKMAP's have.
     unsafe { bpf(MAP_UPDATE_ELEM, &mut elem(map, &key, &raw const value)) }.map(drop)
+}
+
+/// Takes a socket out of an XSKMAP; no error if there is none.
+pub fn xskmap_remove(map: RawFd, key: u32) -> Result<(), Errno> {
+    // SAFETY: the key has an XSKMAP's four bytes; no value is read.
+    unsafe { bpf(MAP_DELETE_ELEM, &mut elem(map, &key, ptr::null())) }.map(drop)
+}
+
+/// Runs an XDP program on a packet that goes nowhere; gives its answer.
+pub fn run_xdp(prog: RawFd, packet: &[u8]) -> Result<u32, Errno> {
+    #[repr(C)]
+    struct Attr {
+        prog_fd: u32,
+        retval: u32,
+        data_size_in: u32,
+        data_size_out: u32,
+        data_in: u64,
+        data_out: u64,
+        repeat: u32,
+        duration: u32,
+    }
+    let mut attr = Attr {
+        prog_fd: prog as u32,
+        retval: 0,
+        data_size_in: packet.len() as u32,
+        data_size_out: 0,
+        data_in: packet.as_ptr() as u64,
+        data_out: 0,
+        repeat: 1,
+        duration: 0,
+    };
+    // SAFETY: the kernel reads `data_size_in` bytes and writes none.
+    unsafe { bpf(PROG_TEST_RUN, &mut attr) }?;
+    Ok(attr.retval)
 }
 
 /// Loads an XDP program. What the verifier says is not asked for: the programs

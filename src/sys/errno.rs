@@ -61,6 +61,12 @@ fn read() -> c_int {
     unsafe { *location() }
 }
 
+/// Sets libc's errno, for interfaces that answer so.
+pub fn set_errno(errno: Errno) {
+    // SAFETY: as in `read`.
+    unsafe { *location() = errno.raw() };
+}
+
 /// Makes a call that answers -1 and sets errno on failure; libc's errno is
 /// the caller's and stays as it was.
 pub(super) fn check(call: impl FnOnce() -> c_int) -> Result<c_int, Errno> {

@@ -2,6 +2,7 @@
 
 use core::ffi::c_int;
 
+use super::Errno;
 use super::errno::check;
 
 /// A file descriptor owned by somebody else.
@@ -15,6 +16,30 @@ impl OwnedFd {
     /// Takes over what a call that makes descriptors has answered.
     pub(super) fn adopt(fd: RawFd) -> OwnedFd {
         OwnedFd(fd)
+    }
+
+    /// Takes over a descriptor that the program has given away.
+    pub fn from_program(fd: RawFd) -> OwnedFd {
+        OwnedFd(fd)
+    }
+
+    /// Gives the descriptor back to the program, open.
+    pub fn into_program(self) -> RawFd {
+        let fd = self.0;
+        core::mem::forget(self);
+        fd
+    }
+
+    /// Another descriptor for the same file.
+    pub fn duplicate(&self) -> Result<OwnedFd, Errno> {
+        // SAFETY: integers only.
+        check(|| unsafe { libc::fcntl(self.0, libc::F_DUPFD_CLOEXEC, 0) }).map(OwnedFd)
+    }
+
+    /// Makes the number stand for what `other` is; what it stood for is closed.
+    pub fn become_copy_of(&self, other: &OwnedFd) -> Result<(), Errno> {
+        // SAFETY: integers only; both numbers are ours.
+        check(|| unsafe { libc::dup3(other.0, self.0, libc::O_CLOEXEC) }).map(drop)
     }
 
     /// The number, to hand to the kernel while `self` lives.

@@ -16,6 +16,6 @@ pub mod process;
 pub mod socket;
 pub mod thread;
 
-pub use errno::{Errno, preserve_errno};
+pub use errno::{Errno, preserve_errno, set_errno};
 pub use fd::{OwnedFd, RawFd};
 pub use mmap::{HUGE_PAGE, Mmap};

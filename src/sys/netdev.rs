@@ -24,6 +24,12 @@ impl IfName {
         Some(IfName(name))
     }
 
+    /// The name alone.
+    pub fn text(&self) -> &[u8] {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        self.0.get(..end).unwrap_or(&[])
+    }
+
     /// The name and the zero bytes behind it.
     pub fn bytes(&self) -> &[u8; libc::IFNAMSIZ] {
         &self.0
@@ -96,6 +102,14 @@ impl Control {
         u32::try_from(index).map_err(|_| Errno::ENODEV)
     }
 
+    /// The name behind an index; ENODEV if no interface has it.
+    pub fn ifname(&self, ifindex: u32) -> Result<IfName, Errno> {
+        let mut request = request(&IfName([0; libc::IFNAMSIZ]));
+        request.ifr_ifru.ifru_ifindex = c_int::try_from(ifindex).map_err(|_| Errno::ENODEV)?;
+        self.ioctl(libc::SIOCGIFNAME, &mut request)?;
+        Ok(IfName(request.ifr_name.map(|byte| byte as u8)))
+    }
+
     /// The queues; EOPNOTSUPP from drivers that do not tell.
     pub fn channels(&self, name: &IfName) -> Result<Channels, Errno> {
         let mut channels = Channels { cmd: ETHTOOL_GCHANNELS, ..Channels::default() };
@@ -139,6 +153,7 @@ mod tests {
     fn the_loopback_interface_has_an_index_and_a_stranger_has_none() {
         let control = Control::open().unwrap();
         assert!(control.ifindex(&IfName::new(b"lo").unwrap()).unwrap() > 0);
+        assert_eq!(control.ifname(1).unwrap().to_string(), "lo");
         let stranger = IfName::new(b"no-such-if").unwrap();
         assert_eq!(control.ifindex(&stranger), Err(Errno::ENODEV));
     }

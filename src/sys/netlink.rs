@@ -1,18 +1,30 @@
-//! Route netlink, as far as it tells which XDP program an interface has.
+//! Route netlink, as far as XDP programs go: which an interface has, attach, detach.
 
 use alloc::vec::Vec;
 use core::ffi::c_int;
+use core::fmt;
 
 use super::errno::check;
-use super::{Errno, OwnedFd};
+use super::{Errno, OwnedFd, RawFd};
 
 // <linux/if_link.h>
+const IFLA_NUM_TX: u16 = 31;
+const IFLA_NUM_RX: u16 = 32;
 const IFLA_XDP: u16 = 43;
+const IFLA_XDP_FD: u16 = 1;
 const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_XDP_PROG_ID: u16 = 4;
 const IFLA_XDP_DRV_PROG_ID: u16 = 5;
 const IFLA_XDP_SKB_PROG_ID: u16 = 6;
 const IFLA_XDP_HW_PROG_ID: u16 = 7;
+const IFLA_XDP_FLAGS: u16 = 3;
+const IFLA_XDP_EXPECTED_FD: u16 = 8;
+// <linux/netlink.h>
+const NETLINK_CAP_ACK: c_int = 10;
+const NETLINK_EXT_ACK: c_int = 11;
+const NLM_F_ACK_TLVS: u16 = 0x200;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+const NLA_NESTED: u16 = 0x8000;
 const NLA_TYPE_MASK: u16 = 0x3fff;
 
 const HEADER: usize = 16; // struct nlmsghdr
@@ -34,49 +46,170 @@ impl XdpIds {
     }
 }
 
+/// What the driver or the kernel says beside an errno; often empty.
+#[derive(Clone, Copy)]
+pub struct Words {
+    bytes: [u8; 128],
+    len: usize,
+}
+
+impl Words {
+    /// Nothing said yet.
+    pub fn none() -> Words {
+        Words::new(b"")
+    }
+
+    fn new(text: &[u8]) -> Words {
+        let (mut bytes, len) = ([0; 128], text.len().min(128));
+        bytes.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+        Words { bytes, len }
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.bytes.get(..self.len).unwrap_or(&[]);
+        if text.is_empty() { Ok(()) } else { write!(f, " (\"{}\")", text.escape_ascii()) }
+    }
+}
+
 /// Asks which programs are attached to an interface of this thread's namespace.
 pub fn xdp_ids(ifindex: u32) -> Result<XdpIds, Errno> {
-    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
-    // SAFETY: integers only.
-    let fd = check(|| unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) })
-        .map(OwnedFd::adopt)?;
-    let request = getlink(ifindex);
-    // SAFETY: the kernel reads the request's bytes.
-    check(|| unsafe { libc::send(fd.raw(), request.as_ptr().cast(), request.len(), 0) as c_int })?;
-
-    let mut answer: Vec<u8> = Vec::new();
-    answer.try_reserve_exact(ROOM).map_err(|_| Errno::ENOMEM)?;
-    answer.resize(ROOM, 0);
-    // SAFETY: the kernel writes at most `ROOM` bytes, and `answer` has them. It has
-    // answered when `send` returns, so this does not wait.
-    let len = check(|| unsafe {
-        libc::recv(fd.raw(), answer.as_mut_ptr().cast(), ROOM, libc::MSG_DONTWAIT) as c_int
-    })?;
-    parse(answer.get(..len as usize).ok_or(Errno::EINVAL)?)
+    let mut request = Request::new(libc::RTM_GETLINK, 0, ifindex);
+    parse(&request.send()?)
 }
 
-fn getlink(ifindex: u32) -> [u8; HEADER + IFINFO] {
-    let mut request = [0; HEADER + IFINFO];
-    let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(to) = request.get_mut(at..at + bytes.len()) {
-            to.copy_from_slice(bytes);
+/// How many queues an interface was made with, of the direction that has more: no
+/// queue above is in use.
+pub fn queues(ifindex: u32) -> Result<u32, Errno> {
+    let answer = Request::new(libc::RTM_GETLINK, 0, ifindex).send()?;
+    let attributes = Attributes(link(&answer)?);
+    let counts = attributes.filter(|(kind, _)| [IFLA_NUM_TX, IFLA_NUM_RX].contains(kind));
+    counts.filter_map(|(_, value)| u32_at(value, 0)).max().ok_or(Errno::EOPNOTSUPP)
+}
+
+/// Attaches a program to an interface, or detaches what is there where `prog` is
+/// -1. With XDP_FLAGS_REPLACE (Linux 5.7) only instead of the program `expected`.
+/// `words` gets what is said beside an errno.
+pub fn set_xdp(
+    ifindex: u32,
+    prog: RawFd,
+    flags: u32,
+    expected: Option<RawFd>,
+    words: &mut Words,
+) -> Result<(), Errno> {
+    let mut request = Request::new(libc::RTM_SETLINK, libc::NLM_F_ACK as u16, ifindex);
+    let attributes = if expected.is_some() { 3 } else { 2 };
+    request.put(&(4 + attributes * 8u16).to_ne_bytes());
+    request.put(&(IFLA_XDP | NLA_NESTED).to_ne_bytes());
+    request.put_u32(IFLA_XDP_FD, prog as u32);
+    request.put_u32(IFLA_XDP_FLAGS, flags);
+    if let Some(expected) = expected {
+        request.put_u32(IFLA_XDP_EXPECTED_FD, expected as u32);
+    }
+    let answer = request.send()?;
+    match u32_at(&answer, HEADER).map(|errno| Errno::from_answer(errno as c_int)) {
+        Some(None) => Ok(()),
+        Some(Some(errno)) => {
+            *words = said(&answer);
+            Err(errno)
         }
-    };
-    put(0, &((HEADER + IFINFO) as u32).to_ne_bytes());
-    put(4, &libc::RTM_GETLINK.to_ne_bytes());
-    put(6, &(libc::NLM_F_REQUEST as u16).to_ne_bytes());
-    put(HEADER + 4, &ifindex.to_ne_bytes());
-    request
+        None => Err(Errno::EINVAL),
+    }
 }
 
-fn parse(message: &[u8]) -> Result<XdpIds, Errno> {
+/// The text in an error message: behind the errno and the request's header.
+fn said(answer: &[u8]) -> Words {
+    let flags = u16_at(answer, 6).unwrap_or(0);
+    let tail = answer.get(HEADER + 4 + HEADER..).filter(|_| flags & NLM_F_ACK_TLVS != 0);
+    let message = tail.and_then(|tail| {
+        Attributes(tail).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG).map(|(_, text)| text)
+    });
+    let text = message.unwrap_or(&[]);
+    Words::new(text.strip_suffix(b"\0").unwrap_or(text))
+}
+
+/// A message about one interface, being written.
+struct Request {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Request {
+    fn new(kind: u16, flags: u16, ifindex: u32) -> Request {
+        let mut request = Request { bytes: [0; 64], len: 0 };
+        request.put(&0u32.to_ne_bytes()); // the length, in the end
+        request.put(&kind.to_ne_bytes());
+        request.put(&(libc::NLM_F_REQUEST as u16 | flags).to_ne_bytes());
+        request.put(&[0; 8]); // sequence number and port: one request a socket
+        request.put(&[0; 4]); // struct ifinfomsg: family, type
+        request.put(&ifindex.to_ne_bytes());
+        request.put(&[0; 8]); // flags and change mask
+        request
+    }
+
+    fn put(&mut self, part: &[u8]) {
+        if let Some(to) = self.bytes.get_mut(self.len..self.len + part.len()) {
+            to.copy_from_slice(part);
+            self.len += part.len();
+        }
+    }
+
+    fn put_u32(&mut self, kind: u16, value: u32) {
+        self.put(&8u16.to_ne_bytes());
+        self.put(&kind.to_ne_bytes());
+        self.put(&value.to_ne_bytes());
+    }
+
+    /// Sends it, and gives the first message of the answer.
+    fn send(&mut self) -> Result<Vec<u8>, Errno> {
+        let len = self.len as u32;
+        if let Some(to) = self.bytes.get_mut(..4) {
+            to.copy_from_slice(&len.to_ne_bytes());
+        }
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+        // SAFETY: integers only.
+        let fd = check(|| unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) })
+            .map(OwnedFd::adopt)?;
+        for option in [NETLINK_CAP_ACK, NETLINK_EXT_ACK] {
+            let (one, size) = (1 as c_int, size_of::<c_int>() as libc::socklen_t);
+            let (level, from) = (libc::SOL_NETLINK, (&raw const one).cast());
+            // A kernel that lacks one answers without words.
+            // SAFETY: the kernel reads `size` bytes of `one`, which has that many.
+            let _ = check(|| unsafe { libc::setsockopt(fd.raw(), level, option, from, size) });
+        }
+        let request = self.bytes.get(..self.len).unwrap_or(&[]);
+        // SAFETY: the kernel reads the request's bytes.
+        check(|| unsafe {
+            libc::send(fd.raw(), request.as_ptr().cast(), request.len(), 0) as c_int
+        })?;
+
+        let mut answer: Vec<u8> = Vec::new();
+        answer.try_reserve_exact(ROOM).map_err(|_| Errno::ENOMEM)?;
+        answer.resize(ROOM, 0);
+        // SAFETY: the kernel writes at most `ROOM` bytes, and `answer` has them. It
+        // has answered when `send` returns, so this does not wait.
+        let len = check(|| unsafe {
+            libc::recv(fd.raw(), answer.as_mut_ptr().cast(), ROOM, libc::MSG_DONTWAIT) as c_int
+        })?;
+        answer.truncate(len as usize);
+        Ok(answer)
+    }
+}
+
+/// The attributes of a link in the kernel's answer, or the error that it is.
+fn link(message: &[u8]) -> Result<&[u8], Errno> {
     let kind = u16_at(message, 4).ok_or(Errno::EINVAL)?;
     if kind == libc::NLMSG_ERROR as u16 {
         let answer = u32_at(message, HEADER).ok_or(Errno::EINVAL)? as c_int;
         return Err(Errno::from_answer(answer).unwrap_or(Errno::EINVAL));
     }
+    message.get(HEADER + IFINFO..).ok_or(Errno::EINVAL)
+}
+
+fn parse(message: &[u8]) -> Result<XdpIds, Errno> {
+    let attributes = link(message)?;
     let mut ids = XdpIds::default();
-    let attributes = message.get(HEADER + IFINFO..).ok_or(Errno::EINVAL)?;
     let Some((_, xdp)) = Attributes(attributes).find(|(kind, _)| *kind == IFLA_XDP) else {
         return Ok(ids);
     };
@@ -176,5 +309,6 @@ mod tests {
     #[test]
     fn the_kernel_answers_for_the_loopback_interface() {
         assert_eq!(xdp_ids(1).map(|ids| ids.hardware), Ok(0));
+        assert_eq!(queues(1), Ok(1));
     }
 }

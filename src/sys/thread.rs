@@ -6,6 +6,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroUsize;
 use core::ops::{Deref, DerefMut};
+use core::str;
 
 use once_cell::race::OnceNonZeroUsize;
 
@@ -99,6 +100,14 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// Hands the text to `read`.
+    pub fn read(&self, read: impl FnOnce(&str)) {
+        let mut bytes = [0; N];
+        bytes.iter_mut().zip(&self.bytes).for_each(|(to, from)| *to = from.get());
+        // Cut in the middle of a character it is not shown; sentences are ASCII.
+        read(bytes.get(..self.len.get()).and_then(|text| str::from_utf8(text).ok()).unwrap_or(""));
+    }
+
     /// Its first byte; a NUL stands behind the last.
     pub fn as_ptr(&self) -> *const c_char {
         self.bytes.as_ptr().cast()
@@ -183,7 +192,9 @@ mod tests {
         let read = || {
             SLOT.with(|text| {
                 // SAFETY: `set` ended it with a NUL, in this thread.
-                unsafe { CStr::from_ptr(text.as_ptr()) }.to_str().unwrap().to_owned()
+                let c = unsafe { CStr::from_ptr(text.as_ptr()) }.to_str().unwrap();
+                text.read(|same| assert_eq!(same, c));
+                c.to_owned()
             })
         };
         assert_eq!(read().unwrap(), "");

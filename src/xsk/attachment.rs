@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::sys::bpf;
+use crate::sys::bpf::{self, ObjectName};
 use crate::sys::heap::Shared;
 use crate::sys::netdev::IfName;
 use crate::sys::thread::Mutex;
@@ -130,7 +130,7 @@ pub fn check_xskmap(map: RawFd) -> Result<bpf::MapInfo, Error> {
     }
 }
 
-fn insert(map: RawFd, entries: u32, queue_id: u32, socket: RawFd) -> Result<(), Error> {
+pub(super) fn insert(map: RawFd, entries: u32, queue_id: u32, socket: RawFd) -> Result<(), Error> {
     if queue_id >= entries {
         return fail!(
             Errno::E2BIG,
@@ -234,7 +234,7 @@ fn join(
 }
 
 /// The link that holds a program on an interface; None if there is none (any more).
-fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, Errno> {
+pub(super) fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, Errno> {
     let mut id = 0;
     loop {
         id = match bpf::next_link_id(id) {
@@ -256,26 +256,14 @@ fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, Errno> {
 /// Attaches a new program; None if somebody else was faster.
 fn attach(device: &Device, wanted: Option<XdpMode>) -> Result<Option<Attachment>, Error> {
     let ifname = &device.ifname;
-    let map_entries = device.queues.max(MAP_ENTRIES);
-    let map = match bpf::create_xskmap(map_entries, program::MAP_NAME) {
-        Ok(map) => map,
-        Err(e) => return not_loaded(e, "an XSKMAP"),
-    };
-    let insns = program::instructions(map.raw());
-    let fd = match bpf::load_xdp(&insns, program::PROGRAM_NAME) {
-        Ok(fd) => fd,
-        Err(e) => return not_loaded(e, "the default XDP program"),
-    };
-    let info = match bpf::program_info(fd.raw()) {
-        Ok(info) => info,
-        Err(e) => return not_loaded(e, "the default XDP program"),
-    };
+    let (map, map_entries) = make_map(device)?;
+    let (program, id) = load_program(&map, program::PROGRAM_NAME)?;
     let link = |mode| {
         let flags = match mode {
             XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
             XdpMode::Generic => bpf::XDP_FLAGS_SKB_MODE,
         };
-        bpf::link_xdp(fd.raw(), device.ifindex, flags).map(|link| (link, mode))
+        bpf::link_xdp(program.raw(), device.ifindex, flags).map(|link| (link, mode))
     };
     let linked = match wanted {
         Some(mode) => link(mode),
@@ -289,13 +277,30 @@ fn attach(device: &Device, wanted: Option<XdpMode>) -> Result<Option<Attachment>
     };
     match linked {
         Ok((link, mode)) => {
-            log::info!("{ifname}: attached the default program (id {}, {mode:?})", info.id);
-            let (device, program) = (*device, info.id);
-            Ok(Some(Attachment { link, map, map_entries, device, program, mode }))
+            log::info!("{ifname}: attached the default program (id {id}, {mode:?})");
+            let device = *device;
+            Ok(Some(Attachment { link, map, map_entries, device, program: id, mode }))
         }
         Err(e) if is_taken(e) => Ok(None),
         Err(e) => not_attached(e, device, wanted),
     }
+}
+
+/// Makes an XSKMAP for all queues of a device; gives how many places it has too.
+pub(super) fn make_map(device: &Device) -> Result<(OwnedFd, u32), Error> {
+    let entries = device.queues.max(MAP_ENTRIES);
+    match bpf::create_xskmap(entries, program::MAP_NAME) {
+        Ok(map) => Ok((map, entries)),
+        Err(e) => not_loaded(e, "an XSKMAP"),
+    }
+}
+
+/// Loads the default program over a map; gives its id too.
+pub(super) fn load_program(map: &OwnedFd, name: ObjectName) -> Result<(OwnedFd, u32), Error> {
+    let insns = program::instructions(map.raw());
+    let loaded = bpf::load_xdp(&insns, name)
+        .and_then(|fd| bpf::program_info(fd.raw()).map(|info| (fd, info.id)));
+    loaded.or_else(|e| not_loaded(e, "the default XDP program"))
 }
 
 fn is_taken(e: Errno) -> bool {

@@ -2,10 +2,10 @@
 
 use crate::sys::heap::Shared;
 use crate::sys::netdev::{Control, IfName};
-use crate::sys::{Errno, RawFd, clock};
-use crate::xsk::attachment::{self, Attachment, Device, Hold};
-use crate::xsk::config::{BindConfig, CopyMode, Steering};
-use crate::xsk::error::{Error, fail};
+use crate::sys::{Errno, RawFd, clock, netlink};
+use crate::xsk::attachment::{self, Device, Hold};
+use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
+use crate::xsk::error::{Error, error, fail};
 use crate::xsk::registrations::{Binding, Queue, Refused};
 use crate::xsk::socket::Socket;
 use crate::xsk::umem::out_of_memory;
@@ -17,14 +17,9 @@ pub struct Bond {
     pub queue: Queue,
     pub zero_copy: bool,
     pub need_wakeup: bool,
-    hold: Option<Hold>,
-}
-
-impl Bond {
-    /// The default program that it uses.
-    pub fn program(&self) -> Option<&Attachment> {
-        self.hold.as_ref().and_then(Hold::attachment)
-    }
+    /// The default program that it uses: its id and where it runs.
+    pub program: Option<(u32, XdpMode)>,
+    pub(super) hold: Option<Hold>,
 }
 
 impl Socket {
@@ -35,7 +30,12 @@ impl Socket {
             return fail!(Errno::EBUSY, "bind: the socket is bound already, to {}", bond.place);
         }
         let deadline = clock::monotonic_ms().saturating_add(config.retry_ms.into());
-        let (control, device) = self.find_device(ifname, queue_id)?;
+        let (control, device) = find_device(self.netns, ifname)?;
+        // Above what the device could ever have; else the kernel knows best.
+        if queue_id >= device.queues && control.channels(&device.ifname).is_ok() {
+            let queues = control.channels(&device.ifname).map_or(0, |channels| channels.current());
+            return Err(no_such_queue(&device.ifname, queue_id, queues));
+        }
         let ifname = device.ifname;
         let place = Shared::new(Place::new(ifname, device.ifindex, queue_id));
         let place = place.or_else(|e| out_of_memory(e, "bind"))?;
@@ -64,13 +64,31 @@ impl Socket {
             let passes =
                 matches!(refused, Refused::Bind(Errno::EBUSY) | Refused::Register(Errno::ENOBUFS));
             if !passes || clock::monotonic_ms() >= deadline {
-                return Err(self.explain_bind(refused, &control, &place, config));
+                let forced = config.copy == CopyMode::ZeroCopy;
+                return match refused {
+                    Refused::Register(e) => Err(self.umem.explain_register(e)),
+                    Refused::OwnQueue => fail!(
+                        Errno::EBUSY,
+                        "bind: {place}: another socket with this UMEM has it: a queue takes one of \
+                         them"
+                    ),
+                    Refused::Bind(e) => {
+                        Err(explain(e, &control, &ifname, queue_id, forced, config.retry_ms.into()))
+                    }
+                };
             }
             clock::nap_ms(1);
         };
         self.umem.quarantine().release(&queue, self.umem.pool());
-        let need_wakeup = config.need_wakeup;
-        self.set_bond(Bond { place: place.clone(), queue, zero_copy, need_wakeup, hold });
+        let attachment = hold.as_ref().and_then(Hold::attachment);
+        self.set_bond(Bond {
+            place: place.clone(),
+            queue,
+            zero_copy,
+            need_wakeup: config.need_wakeup,
+            program: attachment.map(|attachment| (attachment.program, attachment.mode)),
+            hold,
+        });
         log::info!("{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
         self.steer(config.steering, queue_id)
     }
@@ -80,6 +98,14 @@ impl Socket {
             (_, Steering::Xskmap(map)) => attachment::insert_into(map, queue_id, self.fd()),
             (Some(Bond { hold: Some(hold), .. }), _) => hold.insert(queue_id, self.fd()),
             _ => Ok(()),
+        }
+    }
+
+    /// Puts the socket into an XSKMAP, at its queue.
+    pub fn insert_into(&self, map: RawFd) -> Result<(), Error> {
+        match self.bond() {
+            Some(bond) => attachment::insert_into(map, bond.queue.queue_id, self.fd()),
+            None => fail!(Errno::ENOTCONN, "the socket is not bound"),
         }
     }
 
@@ -96,95 +122,51 @@ impl Socket {
             "bind: queue {queue_id} has no place in the XSKMAP, which has {entries} entries"
         )
     }
+}
 
-    fn find_device(&self, ifname: &[u8], queue_id: u32) -> Result<(Control, Device), Error> {
-        let Some(ifname) = IfName::new(ifname) else {
-            return fail!(
-                Errno::EINVAL,
-                "bind: \"{}\" is no interface name: 1 to 15 bytes without a slash",
-                ifname.escape_ascii()
-            );
-        };
-        let control = match Control::open() {
-            Ok(control) => control,
-            Err(e) => return fail!(e, "bind: cannot ask for interfaces: {e}"),
-        };
-        if control.netns_cookie() != self.netns {
-            return fail!(
-                Errno::EINVAL,
-                "bind: the socket was created in another network namespace than this thread is in"
-            );
-        }
-        let ifindex = match control.ifindex(&ifname) {
-            Ok(ifindex) => ifindex,
-            Err(Errno::ENODEV) => {
-                return fail!(
-                    Errno::ENODEV,
-                    "bind: no interface is named {ifname} in this network namespace (ip link)"
-                );
+/// Why the kernel did not bind a socket to a queue, tried for `retry_ms`. `forced`:
+/// in zero-copy mode or not at all.
+pub(super) fn explain(
+    errno: Errno,
+    control: &Control,
+    ifname: &IfName,
+    queue_id: u32,
+    forced: bool,
+    retry_ms: u64,
+) -> Error {
+    let queues = match control.channels(ifname) {
+        Ok(channels) => Ok(channels.current()),
+        Err(_) => control.ifindex(ifname).and_then(netlink::queues),
+    };
+    let why = match errno {
+        Errno::EINVAL => match queues {
+            Ok(queues) if queue_id >= queues => return no_such_queue(ifname, queue_id, queues),
+            _ if forced => {
+                "the driver refuses zero-copy here: often the MTU, the frame size or the size of \
+                 the rings (ethtool -g); copy mode would do"
             }
-            Err(e) => return fail!(e, "bind: cannot find {ifname}: {e}"),
-        };
-        let channels = control.channels(&ifname).ok();
-        if let Some(channels) = channels.filter(|channels| queue_id >= channels.most()) {
-            return Err(no_such_queue(&ifname, queue_id, channels.current()));
+            _ => "no such queue, or the driver refuses it",
+        },
+        Errno::EBUSY if retry_ms == 0 => {
+            "in use by another socket, or still being released by one; retry_ms would wait for that"
         }
-        let queues = channels.map_or(1, |channels| channels.most());
-        Ok((control, Device { ifname, ifindex, netns: self.netns, queues }))
-    }
-
-    fn explain_bind(
-        &self,
-        refused: Refused,
-        control: &Control,
-        place: &Place,
-        config: &BindConfig,
-    ) -> Error {
-        let Place { ifname, queue_id, .. } = place;
-        let forced = config.copy == CopyMode::ZeroCopy;
-        let queues = control.channels(ifname).map(|channels| channels.current());
-        let (errno, why) = match refused {
-            Refused::Register(errno) => return self.umem.explain_register(errno),
-            Refused::OwnQueue => {
-                (Errno::EBUSY, "another socket with this UMEM has it: a queue takes one of them")
-            }
-            Refused::Bind(errno) => (
+        Errno::EBUSY => {
+            return error!(
                 errno,
-                match errno {
-                    Errno::EINVAL if queues.is_ok_and(|queues| *queue_id >= queues) => {
-                        return no_such_queue(ifname, *queue_id, queues.unwrap_or(0));
-                    }
-                    Errno::EINVAL if forced => {
-                        "the driver refuses zero-copy here: often the MTU, the frame size or the \
-                         size of the rings (ethtool -g); or use XSK_BIND_COPY"
-                    }
-                    Errno::EINVAL => "no such queue, or the driver refuses it",
-                    Errno::EBUSY if config.retry_ms == 0 => {
-                        "in use by another socket, or still being released by one; retry_ms would \
-                         wait for that"
-                    }
-                    Errno::EBUSY => {
-                        return Error::new(
-                            errno,
-                            format_args!(
-                                "bind: {place}: in use by another socket, and still so after {} ms",
-                                config.retry_ms
-                            ),
-                        );
-                    }
-                    Errno::EOPNOTSUPP if forced => {
-                        "the driver has no zero-copy; use XSK_BIND_COPY, or neither flag for what \
-                         there is"
-                    }
-                    Errno::ENODEV => "the interface is gone",
-                    Errno::ENETDOWN => "the interface is down",
-                    Errno::ENOMEM | Errno::ENOBUFS => "the kernel has not enough memory",
-                    _ => "the kernel refuses",
-                },
-            ),
-        };
-        Error::new(errno, format_args!("bind: {place}: {why} ({errno})"))
-    }
+                "bind: queue {queue_id} of {ifname}: in use by another socket, and still so after \
+                 {retry_ms} ms"
+            );
+        }
+        Errno::EOPNOTSUPP if forced => {
+            "the driver has no zero-copy; use copy mode (XSK_BIND_COPY, XDP_COPY), or no flag for \
+             what there is"
+        }
+        Errno::ENODEV => "the interface is gone",
+        Errno::ENETDOWN => "the interface is down",
+        Errno::ENOMEM | Errno::ENOBUFS => "the kernel has not enough memory",
+        _ => "the kernel refuses",
+    };
+    error!(errno, "bind: queue {queue_id} of {ifname}: {why}: {errno}")
 }
 
 fn no_such_queue(ifname: &IfName, queue_id: u32, queues: u32) -> Error {
@@ -195,4 +177,38 @@ fn no_such_queue(ifname: &IfName, queue_id: u32, queues: u32) -> Error {
              {ifname})"
         ),
     )
+}
+
+/// Finds an interface in this thread's network namespace, which must be that one.
+pub(super) fn find_device(netns: u64, ifname: &[u8]) -> Result<(Control, Device), Error> {
+    let Some(ifname) = IfName::new(ifname) else {
+        return fail!(
+            Errno::EINVAL,
+            "bind: \"{}\" is no interface name: 1 to 15 bytes without a slash",
+            ifname.escape_ascii()
+        );
+    };
+    let control = match Control::open() {
+        Ok(control) => control,
+        Err(e) => return fail!(e, "bind: cannot ask for interfaces: {e}"),
+    };
+    if control.netns_cookie() != netns {
+        return fail!(
+            Errno::EINVAL,
+            "bind: the socket was created in another network namespace than this thread is in"
+        );
+    }
+    let ifindex = match control.ifindex(&ifname) {
+        Ok(ifindex) => ifindex,
+        Err(Errno::ENODEV) => {
+            return fail!(
+                Errno::ENODEV,
+                "bind: no interface is named {ifname} in this network namespace (ip link)"
+            );
+        }
+        Err(e) => return fail!(e, "bind: cannot find {ifname}: {e}"),
+    };
+    let channels = control.channels(&ifname).ok();
+    let queues = channels.map_or(1, |channels| channels.most());
+    Ok((control, Device { ifname, ifindex, netns, queues }))
 }

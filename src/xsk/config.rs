@@ -26,6 +26,9 @@ pub struct UmemConfig {
     pub fill_size: u32,
     pub comp_size: u32,
     pub huge_pages: bool,
+    /// `flags` and `tx_metadata_len` of the kernel's `struct xdp_umem_reg`.
+    pub kernel_flags: u32,
+    pub tx_metadata_len: u32,
 }
 
 impl UmemConfig {

@@ -51,17 +51,14 @@ pub fn last_sentence() -> *const c_char {
     LAST.with(|last| last.as_ptr()).unwrap_or(c"out of memory".as_ptr())
 }
 
+/// Logs an error of a call whose interface has no sentences.
+pub fn log_last(call: &str) {
+    LAST.with(|last| last.read(|text| log::info!("{call}: {text}")));
+}
+
 #[cfg(test)]
 pub(crate) fn sentence() -> String {
-    let mut bytes = Vec::new();
-    let mut at = last_sentence();
-    #[allow(unsafe_code)]
-    loop {
-        // SAFETY: the sentence ends in NUL and is this thread's.
-        match unsafe { at.read() } {
-            0 => return String::from_utf8(bytes).unwrap(),
-            byte => bytes.push(byte as u8),
-        }
-        at = at.wrapping_add(1);
-    }
+    let mut sentence = String::new();
+    LAST.with(|last| last.read(|text| sentence.push_str(text)));
+    sentence
 }

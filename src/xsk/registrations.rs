@@ -57,6 +57,11 @@ impl Registrations {
         Registrations(Mutex::new(State { spare: Some(spare), spare_netns, bound: Vec::new() }))
     }
 
+    /// None, and none that waits.
+    pub fn none() -> Registrations {
+        Registrations(Mutex::new(State { spare: None, spare_netns: 0, bound: Vec::new() }))
+    }
+
     /// The socket that waits for its use, if it is of this namespace.
     pub fn take_spare(&self, netns: u64) -> Option<OwnedFd> {
         let mut state = self.0.lock();

@@ -89,6 +89,7 @@ impl RxSide {
         if !self.receives() {
             return fail!(Errno::EOPNOTSUPP, "rx burst: the socket only sends");
         }
+        self.side.check_managed("rx burst")?;
         if self.rx.peeked() != 0 || self.fill.reserved() != 0 {
             return fail!(
                 Errno::EBUSY,
@@ -163,6 +164,11 @@ impl RxSide {
             self.side.reclaim(desc.addr);
         }
         self.rx.release(unread.count);
+    }
+
+    /// Whether the rings are the program's structs, which may be gone by now.
+    pub(super) fn is_lent(&self) -> bool {
+        self.rx.is_lent() || self.fill.is_lent()
     }
 
     /// Ends the mappings of the rings.

@@ -4,7 +4,7 @@
 use crate::sys::Errno;
 use crate::sys::heap::Shared;
 use crate::xsk::counters::Counters;
-use crate::xsk::error::Error;
+use crate::xsk::error::{Error, fail};
 use crate::xsk::frames::{FrameCache, Ledger};
 use crate::xsk::umem::{Geometry, Umem};
 use crate::xsk::wake::{Kick, Waker};
@@ -30,6 +30,19 @@ impl Side {
             waker,
             counters: Shared::new(Counters::default())?,
         })
+    }
+
+    /// Refuses packet calls where the program shares out the frames itself.
+    #[inline]
+    pub(super) fn check_managed(&self, what: &str) -> Result<(), Error> {
+        if self.geometry.frame_count() != 0 {
+            return Ok(());
+        }
+        fail!(
+            Errno::EOPNOTSUPP,
+            "{what}: the frames of this UMEM are the program's own; the packet calls need one of \
+             xsk_umem_create()"
+        )
     }
 
     /// The packets and kicks of this side.

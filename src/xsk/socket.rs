@@ -10,7 +10,8 @@ use crate::xsk::bind::Bond;
 use crate::xsk::config::SocketConfig;
 use crate::xsk::counters::Counters;
 use crate::xsk::error::{Error, error, fail};
-use crate::xsk::ring::{Consumer, Producer};
+use crate::xsk::legacy::Membership;
+use crate::xsk::ring::{Consumer, Lent, Producer};
 use crate::xsk::rx::RxSide;
 use crate::xsk::side::Side;
 use crate::xsk::tx::TxSide;
@@ -23,14 +24,23 @@ pub struct Socket {
     tx: Apart<TxSide>,
     counters: (Shared<Counters>, Shared<Counters>),
     waker: Waker,
-    fd: Option<OwnedFd>,
+    fd: Option<Shared<OwnedFd>>,
     bond: Option<Bond>,
+    pub(super) membership: Option<Membership>,
     config: SocketConfig,
     tx_budget: u32,
     pub(super) netns: u64,
     pub(super) registered: bool,
     // Last: the memory outlives the rings and the kernel's use of it.
     pub(super) umem: Shared<Umem>,
+}
+
+/// The rings of a socket; those that it does not have are absent.
+pub(super) struct Rings {
+    pub(super) rx: Consumer<Desc>,
+    pub(super) tx: Producer<Desc>,
+    pub(super) fill: Producer<u64>,
+    pub(super) comp: Consumer<u64>,
 }
 
 /// What one send moves in copy mode unless the kernel is told otherwise:
@@ -47,17 +57,31 @@ impl Socket {
             Err(e) => return fail!(e, "socket: this kernel is older than Linux 5.4: {e}"),
         };
         let (fill, comp) = (
-            ring(fd.raw(), RingKind::Fill, config.fill_size, &offsets, Producer::over)?,
-            ring(fd.raw(), RingKind::Comp, config.comp_size, &offsets, Consumer::over)?,
+            ring(fd.raw(), RingKind::Fill, config.fill_size, &offsets, None, Producer::over)?,
+            ring(fd.raw(), RingKind::Comp, config.comp_size, &offsets, None, Consumer::over)?,
         );
         let rx = match config.rx_size {
             0 => Consumer::absent().or_else(|e| out_of_memory(e, "socket"))?,
-            size => ring(fd.raw(), RingKind::Rx, size, &offsets, Consumer::over)?,
+            size => ring(fd.raw(), RingKind::Rx, size, &offsets, None, Consumer::over)?,
         };
         let tx = match config.tx_size {
             0 => Producer::absent().or_else(|e| out_of_memory(e, "socket"))?,
-            size => ring(fd.raw(), RingKind::Tx, size, &offsets, Producer::over)?,
+            size => ring(fd.raw(), RingKind::Tx, size, &offsets, None, Producer::over)?,
         };
+        let fd = Shared::new(fd).or_else(|e| out_of_memory(e, "socket"))?;
+        let mut socket = Socket::assemble(umem, fd, netns, config, Rings { rx, tx, fill, comp })?;
+        socket.registered = registered;
+        Ok(socket)
+    }
+
+    /// A socket of rings that are there.
+    pub(super) fn assemble(
+        umem: &Shared<Umem>,
+        fd: Shared<OwnedFd>,
+        netns: u64,
+        config: SocketConfig,
+        rings: Rings,
+    ) -> Result<Socket, Error> {
         let tx_budget = raise_tx_budget(fd.raw(), config.tx_size);
         let waker = Waker::new(fd.raw());
         // Half of the frames at most wait for packets; the others are for sending.
@@ -66,8 +90,8 @@ impl Socket {
             let receiving = Side::new(umem, waker.clone())?;
             let sending = Side::new(umem, waker.clone())?;
             let counters = (receiving.counters().clone(), sending.counters().clone());
-            let rx = Apart::new(RxSide::new(rx, fill, receiving, target))?;
-            Ok((counters, rx, Apart::new(TxSide::new(tx, comp, sending))?))
+            let rx = Apart::new(RxSide::new(rings.rx, rings.fill, receiving, target))?;
+            Ok((counters, rx, Apart::new(TxSide::new(rings.tx, rings.comp, sending))?))
         };
         let (counters, rx, tx) = sides().or_else(|e| out_of_memory(e, "socket"))?;
         Ok(Socket {
@@ -77,17 +101,18 @@ impl Socket {
             waker,
             fd: Some(fd),
             bond: None,
+            membership: None,
             config,
             tx_budget,
             netns,
-            registered,
+            registered: true,
             umem: umem.clone(),
         })
     }
 
     /// The descriptor, for epoll and the like; it stays the socket's.
     pub fn fd(&self) -> RawFd {
-        self.fd.as_ref().map_or(-1, OwnedFd::raw)
+        self.fd.as_ref().map_or(-1, |fd| fd.raw())
     }
 
     /// Where the receive side is, for its thread.
@@ -149,8 +174,14 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         let (rx, tx) = (self.rx.get_mut(), self.tx.get_mut());
-        rx.reclaim_unread();
-        tx.reclaim_sent();
+        // Ends what the libxdp interface made, while the socket is still there.
+        self.membership = None;
+        if !rx.is_lent() {
+            rx.reclaim_unread();
+        }
+        if !tx.is_lent() {
+            tx.reclaim_sent();
+        }
         // The queue is free when the descriptor and all mappings are gone.
         rx.unmap();
         tx.unmap();
@@ -173,13 +204,28 @@ impl Drop for Socket {
 }
 
 /// Creates a ring and maps it.
-fn ring<R>(
+pub(super) fn ring<R>(
     fd: RawFd,
     kind: RingKind,
     size: u32,
     offsets: &MmapOffsets,
-    over: impl FnOnce(Mmap, &RingOffset, u32) -> Result<R, Errno>,
+    lent: Option<Lent>,
+    over: impl FnOnce(Mmap, &RingOffset, u32, Option<Lent>) -> Result<R, Errno>,
 ) -> Result<R, Error> {
+    socket::create_ring(fd, kind, size)
+        .and_then(|()| map_ring(fd, kind, size, offsets, lent, over))
+        .map_err(|e| error!(e, "socket: the kernel makes no {kind:?} ring of {size} entries: {e}"))
+}
+
+/// Maps a ring that was created.
+pub(super) fn map_ring<R>(
+    fd: RawFd,
+    kind: RingKind,
+    size: u32,
+    offsets: &MmapOffsets,
+    lent: Option<Lent>,
+    over: impl FnOnce(Mmap, &RingOffset, u32, Option<Lent>) -> Result<R, Errno>,
+) -> Result<R, Errno> {
     let (at, entry) = match kind {
         RingKind::Rx => (&offsets.rx, size_of::<Desc>()),
         RingKind::Tx => (&offsets.tx, size_of::<Desc>()),
@@ -187,10 +233,7 @@ fn ring<R>(
         RingKind::Comp => (&offsets.comp, size_of::<u64>()),
     };
     let len = at.desc.saturating_add(u64::from(size) * entry as u64) as usize;
-    socket::create_ring(fd, kind, size)
-        .and_then(|()| socket::map_ring(fd, kind, len))
-        .and_then(|map| over(map, at, size))
-        .map_err(|e| error!(e, "socket: the kernel makes no {kind:?} ring of {size} entries: {e}"))
+    socket::map_ring(fd, kind, len).and_then(|map| over(map, at, size, lent))
 }
 
 /// Lets one send move a whole TX ring in copy mode, where the kernel can (6.17).

@@ -82,6 +82,7 @@ impl TxSide {
         if !self.sends() {
             return fail!(Errno::EOPNOTSUPP, "tx burst: the socket only receives");
         }
+        self.side.check_managed("tx burst")?;
         if self.tx.reserved() != 0 || self.comp.peeked() != 0 {
             return fail!(
                 Errno::EBUSY,
@@ -191,6 +192,14 @@ impl TxSide {
         self.comp.release(span.count);
     }
 
+    /// How many packets of `burst` are not sent yet, as far as is known now.
+    pub fn pending(&mut self) -> u32 {
+        if self.comp.peeked() == 0 {
+            self.reap();
+        }
+        self.side.given.count()
+    }
+
     /// Hands out frames to write packets to; says how many.
     pub fn alloc(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
         let mut n = self.alloc_at_hand(bufs);
@@ -223,6 +232,11 @@ impl TxSide {
     pub(super) fn reclaim_sent(&mut self) {
         self.comp.cancel(u32::MAX);
         self.reap();
+    }
+
+    /// Whether the rings are the program's structs, which may be gone by now.
+    pub(super) fn is_lent(&self) -> bool {
+        self.tx.is_lent() || self.comp.is_lent()
     }
 
     /// Ends the mappings of the rings.

@@ -9,6 +9,7 @@ use crate::sys::{Errno, HUGE_PAGE, Mmap, OwnedFd, RawFd, process, socket};
 use crate::xsk::config::UmemConfig;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::frames::FramePool;
+use crate::xsk::legacy::Legacy;
 use crate::xsk::quarantine::Quarantine;
 use crate::xsk::registrations::Registrations;
 
@@ -16,7 +17,9 @@ use crate::xsk::registrations::Registrations;
 #[derive(Clone, Copy, Debug)]
 pub struct Geometry {
     base: usize,
+    bytes: u64,
     frame_shift: u32,
+    /// Frames of the pool: 0 if the program shares them out itself.
     frame_count: u32,
     headroom: u32,
 }
@@ -31,10 +34,11 @@ impl Geometry {
     /// Bytes in all frames.
     #[inline]
     pub fn bytes(&self) -> u64 {
-        u64::from(self.frame_count) << self.frame_shift
+        self.bytes
     }
 
-    /// How many frames there are.
+    /// How many frames the pool shares out.
+    #[inline]
     pub fn frame_count(&self) -> u32 {
         self.frame_count
     }
@@ -91,6 +95,7 @@ pub struct Umem {
     pool: Shared<FramePool>,
     registrations: Registrations,
     quarantine: Quarantine,
+    legacy: Option<Legacy>,
     _mapping: Option<Mmap>,
     huge: bool,
 }
@@ -110,6 +115,7 @@ impl Umem {
         };
         let geometry = Geometry {
             base,
+            bytes: config.bytes(),
             frame_shift: config.frame_size.trailing_zeros(),
             frame_count: config.frame_count,
             headroom: config.headroom,
@@ -117,7 +123,8 @@ impl Umem {
         let pool = FramePool::new(config.frame_count).and_then(Shared::new);
         let pool = pool.or_else(|e| out_of_memory(e, "umem"))?;
         let (spare, netns) = open_socket()?;
-        register(spare.raw(), &config, &geometry).map_err(|e| explain_register(e, &config))?;
+        register(spare.raw(), &config, base, config.bytes())
+            .map_err(|e| explain_register(e, &config))?;
         let registrations = Registrations::new(spare, netns);
         Ok(Umem {
             config,
@@ -125,9 +132,38 @@ impl Umem {
             pool,
             registrations,
             quarantine: Quarantine::new(),
+            legacy: None,
             _mapping: mapping,
             huge,
         })
+    }
+
+    /// Memory of the program's that is registered already, and whose frames it
+    /// shares out itself.
+    pub(super) fn adopt(config: UmemConfig, bytes: u64, legacy: Legacy) -> Result<Umem, Error> {
+        let geometry = Geometry {
+            base: config.memory.map_or(0, |(addr, _)| addr),
+            bytes,
+            frame_shift: config.frame_size.checked_ilog2().unwrap_or(0),
+            frame_count: 0,
+            headroom: config.headroom,
+        };
+        let pool = FramePool::new(0).and_then(Shared::new);
+        Ok(Umem {
+            config,
+            geometry,
+            pool: pool.or_else(|e| out_of_memory(e, "umem"))?,
+            registrations: Registrations::none(),
+            quarantine: Quarantine::new(),
+            legacy: Some(legacy),
+            _mapping: None,
+            huge: false,
+        })
+    }
+
+    /// What a UMEM that was made the libxdp way has beside.
+    pub fn legacy(&self) -> Option<&Legacy> {
+        self.legacy.as_ref()
     }
 
     /// What was asked for, with the defaults filled in.
@@ -152,7 +188,9 @@ impl Umem {
 
     /// The pointer to an address; None outside.
     pub fn data(&self, addr: u64) -> Option<NonNull<c_void>> {
-        self.geometry.frame_of(addr)?;
+        if addr >= self.geometry.bytes() {
+            return None;
+        }
         NonNull::new(self.geometry.pointer(addr))
     }
 
@@ -190,7 +228,7 @@ impl Umem {
 
     /// Registers the memory with another socket.
     pub(super) fn register(&self, fd: RawFd) -> Result<(), Errno> {
-        register(fd, &self.config, &self.geometry)
+        register(fd, &self.config, self.geometry.base, self.geometry.bytes())
     }
 
     /// Why registering failed.
@@ -217,7 +255,7 @@ fn map(config: &UmemConfig) -> Result<(Mmap, bool), Error> {
 }
 
 /// An AF_XDP socket, and the number of the namespace it is in.
-fn open_socket() -> Result<(OwnedFd, u64), Error> {
+pub(super) fn open_socket() -> Result<(OwnedFd, u64), Error> {
     match socket::create() {
         Ok(fd) => {
             let netns = socket::netns_cookie(fd.raw());
@@ -238,18 +276,25 @@ fn open_socket() -> Result<(OwnedFd, u64), Error> {
     }
 }
 
-fn register(fd: RawFd, config: &UmemConfig, geometry: &Geometry) -> Result<(), Errno> {
+/// Registers `bytes` of memory from `base` on.
+pub(super) fn register(
+    fd: RawFd,
+    config: &UmemConfig,
+    base: usize,
+    bytes: u64,
+) -> Result<(), Errno> {
     let reg = UmemReg {
-        addr: geometry.base as u64,
-        len: geometry.bytes(),
+        addr: base as u64,
+        len: bytes,
         chunk_size: config.frame_size,
         headroom: config.headroom,
-        ..UmemReg::default()
+        flags: config.kernel_flags,
+        tx_metadata_len: config.tx_metadata_len,
     };
     socket::register_umem(fd, &reg)
 }
 
-fn explain_register(errno: Errno, config: &UmemConfig) -> Error {
+pub(super) fn explain_register(errno: Errno, config: &UmemConfig) -> Error {
     let bytes = config.bytes();
     match (errno, process::memlock_limit()) {
         (Errno::ENOBUFS, Some(limit)) => Error::new(
@@ -290,7 +335,7 @@ mod tests {
     use super::*;
 
     const FOUR: Geometry =
-        Geometry { base: 0x10_0000, frame_shift: 11, frame_count: 4, headroom: 64 };
+        Geometry { base: 0x10_0000, bytes: 8192, frame_shift: 11, frame_count: 4, headroom: 64 };
 
     #[test]
     fn an_address_belongs_to_one_frame_or_to_none() {

@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 use core::slice;
 use core::sync::atomic::Ordering;
 
-use super::{Place, Ring, Span};
+use super::{Lent, Place, Span};
 use crate::sys::abi::RingOffset;
 use crate::sys::{Errno, Mmap};
 
@@ -31,16 +31,28 @@ impl<T> DerefMut for Consumer<T> {
 impl<T: Copy> Consumer<T> {
     /// A ring that never has anything, for a socket that has none.
     pub fn absent() -> Result<Consumer<T>, Errno> {
-        Place::new(Ring::absent(), None).map(Consumer)
+        Place::absent().map(Consumer)
     }
 
     /// A ring of `size` entries in `map`, whose parts lie where `at` says.
-    pub fn over(map: Mmap, at: &RingOffset, size: u32) -> Result<Consumer<T>, Errno> {
-        let mut place = Place::over(map, at, size)?;
+    /// It is used through a ring struct of the program's if one is lent.
+    pub fn over(
+        map: Mmap,
+        at: &RingOffset,
+        size: u32,
+        lent: Option<Lent>,
+    ) -> Result<Consumer<T>, Errno> {
+        let mut place = Place::over(map, at, size, lent)?;
         let ring = place.get_mut();
         ring.cached_prod = ring.producer().load(Ordering::Acquire);
         ring.cached_cons = ring.consumer().load(Ordering::Relaxed);
         Ok(Consumer(place))
+    }
+
+    /// The same ring once more, for another socket on the queue; the two must not be
+    /// used at the same time.
+    pub fn alias(&self) -> Consumer<T> {
+        Consumer(self.0.alias())
     }
 
     /// Claims up to `n` entries to read.

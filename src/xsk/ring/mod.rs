@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 mod consumer;
+mod inline;
 mod producer;
 
 use core::ffi::c_void;
@@ -13,16 +14,17 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sys::abi::{RING_NEED_WAKEUP, RingOffset};
-use crate::sys::heap::Apart;
+use crate::sys::heap::{Apart, Shared};
 use crate::sys::{Errno, Mmap};
 
 pub use consumer::Consumer;
+pub use inline::{UNALIGNED_ADDR_MASK, UNALIGNED_OFFSET_SHIFT, data};
 pub use producer::Producer;
 
 /// One ring as libxdp's `struct xsk_ring_prod` and `struct xsk_ring_cons` lay it
 /// out, so that its inline helpers can work on ours.
 #[repr(C)]
-struct Ring {
+pub struct Ring {
     cached_prod: u32,
     /// In a producer it runs `size` ahead of the kernel's consumer.
     cached_cons: u32,
@@ -122,11 +124,27 @@ impl Span {
     }
 }
 
+/// A ring struct of the program's own, on which its inline helpers work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Lent(NonNull<Ring>);
+
+impl Lent {
+    /// None for NULL.
+    ///
+    /// # Safety
+    /// The struct must stay where it is, and be used by this library or by the
+    /// program but not by both at once, until the sockets that use it are gone.
+    pub unsafe fn new(ring: *mut Ring) -> Option<Lent> {
+        NonNull::new(ring).map(Lent)
+    }
+}
+
 /// What both directions have: where the ring is, and what keeps it there.
 pub struct Place<T> {
     ring: NonNull<Ring>,
-    _home: Apart<Ring>,
-    map: Option<Mmap>,
+    /// None for a ring struct that is the program's.
+    home: Option<Shared<Apart<Ring>>>,
+    map: Option<Shared<Mmap>>,
     _entries: PhantomData<T>,
 }
 
@@ -134,14 +152,59 @@ pub struct Place<T> {
 unsafe impl<T: Send> Send for Place<T> {}
 
 impl<T: Copy> Place<T> {
-    fn new(ring: Ring, map: Option<Mmap>) -> Result<Place<T>, Errno> {
-        let home = Apart::new(ring)?;
-        let ring = NonNull::new(home.as_ptr()).ok_or(Errno::ENOMEM)?;
-        Ok(Place { ring, _home: home, map, _entries: PhantomData })
+    fn absent() -> Result<Place<T>, Errno> {
+        Place::new(Ring::absent(), None, None)
     }
 
-    fn over(map: Mmap, at: &RingOffset, size: u32) -> Result<Place<T>, Errno> {
-        Place::new(Ring::new::<T>(&map, at, size)?, Some(map))
+    fn new(ring: Ring, map: Option<Shared<Mmap>>, lent: Option<Lent>) -> Result<Place<T>, Errno> {
+        let (ring, home) = match lent {
+            Some(Lent(theirs)) => {
+                // SAFETY: writable, as promised to `Lent::new`.
+                unsafe { theirs.write(ring) };
+                (theirs, None)
+            }
+            None => {
+                let home = Apart::new(ring)?;
+                (NonNull::new(home.as_ptr()).ok_or(Errno::ENOMEM)?, Some(Shared::new(home)?))
+            }
+        };
+        Ok(Place { ring, home, map, _entries: PhantomData })
+    }
+
+    fn over(map: Mmap, at: &RingOffset, size: u32, lent: Option<Lent>) -> Result<Place<T>, Errno> {
+        Place::new(Ring::new::<T>(&map, at, size)?, Some(Shared::new(map)?), lent)
+    }
+
+    /// The same ring once more, for another socket on the queue. The two must not be
+    /// used at the same time.
+    fn alias(&self) -> Place<T> {
+        let (home, map) = (self.home.clone(), self.map.clone());
+        Place { ring: self.ring, home, map, _entries: PhantomData }
+    }
+
+    /// Whether the ring struct is the program's, which may be gone by now.
+    pub fn is_lent(&self) -> bool {
+        self.home.is_none()
+    }
+
+    /// The ring struct, if it is the program's.
+    pub fn lent(&self) -> Option<Lent> {
+        self.is_lent().then_some(Lent(self.ring))
+    }
+
+    /// Whether the ring struct is that one.
+    pub fn is_at(&self, lent: Lent) -> bool {
+        self.ring == lent.0
+    }
+
+    /// Moves what was done so far to another ring struct of the program's.
+    pub fn move_to(&mut self, lent: Lent) {
+        if !self.is_at(lent) {
+            // SAFETY: both are ring structs that live, as promised to `Lent::new`.
+            unsafe { ptr::copy_nonoverlapping(self.ring.as_ptr(), lent.0.as_ptr(), 1) };
+            self.ring = lent.0;
+            self.home = None;
+        }
     }
 
     /// Entries; 0 if the socket does not have the ring.
@@ -168,12 +231,14 @@ impl<T: Copy> Place<T> {
 
     /// Ends the mapping; from now on the ring is absent.
     pub fn unmap(&mut self) {
-        *self.get_mut() = Ring::absent();
-        self.map = None;
+        // A lent struct is not touched: the program may have given it up.
+        if self.map.take().is_some() && !self.is_lent() {
+            *self.get_mut() = Ring::absent();
+        }
     }
 
     fn get(&self) -> &Ring {
-        // SAFETY: `_home` holds it and `self` is the only way to it.
+        // SAFETY: `home` holds it, or the program does; aliases are not used at once.
         unsafe { self.ring.as_ref() }
     }
 

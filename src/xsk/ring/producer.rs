@@ -3,7 +3,7 @@
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{Ordering, fence};
 
-use super::{Place, Ring, Span};
+use super::{Lent, Place, Span};
 use crate::sys::abi::RingOffset;
 use crate::sys::{Errno, Mmap};
 
@@ -29,16 +29,28 @@ impl<T> DerefMut for Producer<T> {
 impl<T: Copy> Producer<T> {
     /// A ring that gives no room, for a socket that has none.
     pub fn absent() -> Result<Producer<T>, Errno> {
-        Place::new(Ring::absent(), None).map(Producer)
+        Place::absent().map(Producer)
     }
 
     /// A ring of `size` entries in `map`, whose parts lie where `at` says.
-    pub fn over(map: Mmap, at: &RingOffset, size: u32) -> Result<Producer<T>, Errno> {
-        let mut place = Place::over(map, at, size)?;
+    /// It is used through a ring struct of the program's if one is lent.
+    pub fn over(
+        map: Mmap,
+        at: &RingOffset,
+        size: u32,
+        lent: Option<Lent>,
+    ) -> Result<Producer<T>, Errno> {
+        let mut place = Place::over(map, at, size, lent)?;
         let ring = place.get_mut();
         ring.cached_prod = ring.producer().load(Ordering::Relaxed);
         ring.cached_cons = ring.consumer().load(Ordering::Acquire).wrapping_add(size);
         Ok(Producer(place))
+    }
+
+    /// The same ring once more, for another socket on the queue; the two must not be
+    /// used at the same time.
+    pub fn alias(&self) -> Producer<T> {
+        Producer(self.0.alias())
     }
 
     /// Claims up to `n` entries to write.

@@ -31,12 +31,12 @@ fn memory(start: u32) -> (Mmap, Kernel) {
 
 fn producer(start: u32, size: u32) -> (Producer<u64>, Kernel) {
     let (map, kernel) = memory(start);
-    (Producer::over(map, &AT, size).unwrap(), kernel)
+    (Producer::over(map, &AT, size, None).unwrap(), kernel)
 }
 
 fn consumer(start: u32, size: u32) -> (Consumer<u64>, Kernel) {
     let (map, kernel) = memory(start);
-    (Consumer::over(map, &AT, size).unwrap(), kernel)
+    (Consumer::over(map, &AT, size, None).unwrap(), kernel)
 }
 
 /// What `n` entries from `first` on hold.
@@ -156,7 +156,7 @@ fn peek_looks_for_more_before_it_gives_less_than_was_asked_for() {
 fn get_copies_across_the_end_of_the_ring_and_sums() {
     // A producer writes the entries that the consumer reads: one memory, two views.
     let (map, kernel) = memory(WRAP);
-    let mut ring: Consumer<u64> = Consumer::over(map, &AT, 4).unwrap();
+    let mut ring: Consumer<u64> = Consumer::over(map, &AT, 4, None).unwrap();
     for (i, item) in [5u64, 6, 7].into_iter().enumerate() {
         let slot = ring.slot(WRAP.wrapping_add(i as u32)).unwrap();
         // SAFETY: inside the mapping, which no other thread knows.
@@ -195,7 +195,7 @@ fn a_ring_that_is_absent_or_unmapped_gives_nothing() {
 #[test]
 fn offsets_outside_the_mapping_make_no_ring() {
     let over = |at: RingOffset, size| {
-        Producer::<u64>::over(Mmap::anonymous(4096, false).unwrap(), &at, size).err()
+        Producer::<u64>::over(Mmap::anonymous(4096, false).unwrap(), &at, size, None).err()
     };
     assert_eq!(over(AT, 4), None);
     assert_eq!(over(AT, 512), Some(Errno::EINVAL), "512 entries and 192 bytes do not fit");
@@ -233,4 +233,24 @@ fn two_threads_pass_every_item_in_order() {
         std::thread::yield_now();
     }
     reader.join().unwrap();
+}
+
+#[test]
+fn a_lent_ring_keeps_what_was_done_when_it_moves() {
+    let (map, kernel) = memory(WRAP);
+    let (mut first, mut second) = (Ring::absent(), Ring::absent());
+    // SAFETY: both outlive the ring.
+    let lent = |ring: *mut Ring| unsafe { Lent::new(ring) }.unwrap();
+    let (first, second) = (lent(&raw mut first), lent(&raw mut second));
+    let mut ring: Producer<u64> = Producer::over(map, &AT, 4, Some(first)).unwrap();
+    assert!(ring.is_lent() && ring.is_at(first));
+    assert_eq!(ring.put(&[1, 2]), 2);
+    ring.move_to(second);
+    assert!(ring.is_at(second) && !ring.is_at(first));
+    assert_eq!(ring.reserve(4), Span { first: 0, count: 2 });
+    let mut other = ring.alias();
+    assert_eq!(other.submit(9), 2, "an alias sees what the other reserved");
+    assert_eq!(kernel.producer.load(Ordering::Relaxed), 2);
+    ring.unmap();
+    assert_eq!(other.size(), 4, "the mapping lives as long as its last alias");
 }

@@ -1,0 +1,230 @@
+//! The default program the libxdp way: attached over netlink, so that others can
+//! look it up and detach it, and removed with its last socket.
+//!
+//! No count is kept, which a killed process would leave wrong: the program is in
+//! use while its map has a socket, and the kernel takes those out of it that are
+//! closed.
+
+use crate::sys::bpf;
+use crate::sys::netdev::Control;
+use crate::sys::netlink::{self, Words};
+use crate::sys::{Errno, OwnedFd, RawFd, clock};
+use crate::xsk::attachment::{self, Device};
+use crate::xsk::bind::find_device;
+use crate::xsk::config::XdpMode;
+use crate::xsk::error::{Error, fail};
+use crate::xsk::program::{self, PROBE_PACKET};
+
+/// How long a program that comes or goes is waited for.
+const PATIENCE_MS: u64 = 1000;
+const MODES: u32 = bpf::XDP_FLAGS_SKB_MODE | bpf::XDP_FLAGS_DRV_MODE | bpf::XDP_FLAGS_HW_MODE;
+
+/// The program on an interface, as long as a socket uses it.
+pub struct Setup {
+    device: Device,
+    prog: OwnedFd,
+    pub id: u32,
+    pub mode: XdpMode,
+    map: OwnedFd,
+    map_entries: u32,
+    /// The mode bits to detach it with; None if it is not ours to remove.
+    removable: Option<u32>,
+    /// Keeps a program that hangs on a link.
+    _link: Option<OwnedFd>,
+}
+
+/// Finds the map of the program on an interface, or attaches the default program.
+/// `flags` are XDP_FLAGS_ of <linux/if_link.h>.
+pub fn setup(device: &Device, flags: u32) -> Result<Setup, Error> {
+    let deadline = clock::monotonic_ms() + PATIENCE_MS;
+    loop {
+        let found = match netlink::xdp_ids(device.ifindex) {
+            Ok(found) => found,
+            Err(e) => return fail!(e, "program: cannot ask what {} has: {e}", device.ifname),
+        };
+        let done = match found.any() {
+            Some(id) => join(device, id, found.native == id)?,
+            None => attach(device, flags)?,
+        };
+        match done {
+            Some(setup) => return Ok(setup),
+            None if clock::monotonic_ms() >= deadline => {
+                return fail!(
+                    Errno::EBUSY,
+                    "program: another one comes and goes on {} all the time",
+                    device.ifname
+                );
+            }
+            None => clock::nap_ms(1),
+        }
+    }
+}
+
+/// The same for an interface by its index. The program stays; `map` gets a
+/// descriptor of the map.
+pub fn setup_by_index(ifindex: u32, map: Option<&mut RawFd>) -> Result<(), Error> {
+    let control = Control::open().and_then(|control| {
+        let ifname = control.ifname(ifindex)?;
+        Ok((control, ifname))
+    });
+    match control {
+        Ok((control, ifname)) => {
+            let name = ifname.text();
+            let (_, device) = find_device(control.netns_cookie(), name)?;
+            setup(&device, 0)?.leave(map)
+        }
+        Err(e) => fail!(Errno::EINVAL, "program: no interface has the index {ifindex}: {e}"),
+    }
+}
+
+/// Uses the map of a program that is there; None if it went.
+fn join(device: &Device, id: u32, native: bool) -> Result<Option<Setup>, Error> {
+    let ifname = &device.ifname;
+    let prog = match bpf::program_by_id(id) {
+        Ok(prog) => prog,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(e) => {
+            return fail!(e, "program: {ifname} has one (id {id}) that cannot be opened: {e}");
+        }
+    };
+    let info = match bpf::program_info(prog.raw()) {
+        Ok(info) => info,
+        Err(e) => return fail!(e, "program: {ifname}: asking what program {id} is: {e}"),
+    };
+    for map_id in info.maps.iter().take(info.map_count as usize) {
+        let Ok(map) = bpf::map_by_id(*map_id) else { continue };
+        match bpf::map_info(map.raw()) {
+            Ok(found) if found.is_xskmap() && found.name == program::MAP_NAME => {
+                let mode = if native { XdpMode::Native } else { XdpMode::Generic };
+                let mode_bit = match mode {
+                    XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
+                    XdpMode::Generic => bpf::XDP_FLAGS_SKB_MODE,
+                };
+                let link = attachment::find_link(id, device.ifindex).ok().flatten();
+                let ours = info.name == program::LEGACY_NAME && link.is_none();
+                return Ok(Some(Setup {
+                    device: *device,
+                    prog,
+                    id,
+                    mode,
+                    map,
+                    map_entries: found.max_entries,
+                    removable: ours.then_some(mode_bit),
+                    _link: link,
+                }));
+            }
+            _ => {}
+        }
+    }
+    fail!(
+        Errno::EBUSY,
+        "program: {ifname} has another one: {} (id {id}), without an XSKMAP named xsks_map; detach \
+         it (ip link set dev {ifname} xdp off), or bring your own map \
+         (XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD)",
+        info.name
+    )
+}
+
+/// Loads and attaches the default program; None if another one was faster.
+fn attach(device: &Device, flags: u32) -> Result<Option<Setup>, Error> {
+    let ifname = &device.ifname;
+    let (map, map_entries) = attachment::make_map(device)?;
+    let (prog, id) = attachment::load_program(&map, program::LEGACY_NAME)?;
+    let mode_bits = flags & MODES;
+    let wanted = mode_bits | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
+    let mut words = Words::none();
+    match netlink::set_xdp(device.ifindex, prog.raw(), wanted, None, &mut words) {
+        Ok(()) => {}
+        Err(Errno::EBUSY | Errno::EEXIST) => return Ok(None),
+        Err(e) => return not_attached(e, words, device, mode_bits),
+    }
+    // What the kernel made of no mode bit at all.
+    let native = netlink::xdp_ids(device.ifindex).is_ok_and(|found| found.native == id);
+    let mode = if native { XdpMode::Native } else { XdpMode::Generic };
+    log::info!("{ifname}: attached the default program over netlink (id {id}, {mode:?})");
+    let removable = Some(mode_bits);
+    Ok(Some(Setup { device: *device, prog, id, mode, map, map_entries, removable, _link: None }))
+}
+
+fn not_attached<T>(e: Errno, words: Words, device: &Device, modes: u32) -> Result<T, Error> {
+    let ifname = &device.ifname;
+    let advice = match (e, modes & bpf::XDP_FLAGS_DRV_MODE != 0) {
+        (Errno::EPERM, _) => ": CAP_NET_ADMIN is missing",
+        (_, true) => ": the driver refuses native XDP; XDP_FLAGS_SKB_MODE would do",
+        _ => "",
+    };
+    fail!(e, "program: it cannot be attached to {ifname}: {e}{words}{advice}")
+}
+
+impl Setup {
+    /// Directs a queue's packets to a socket.
+    pub fn insert(&self, queue_id: u32, socket: RawFd) -> Result<(), Error> {
+        attachment::insert(self.map.raw(), self.map_entries, queue_id, socket)
+    }
+
+    /// Directs a queue's packets to the kernel again.
+    pub fn remove(&self, queue_id: u32) {
+        let _ = bpf::xskmap_remove(self.map.raw(), queue_id);
+    }
+
+    /// Leaves everything as it is, and gives the program a descriptor of the map.
+    fn leave(mut self, map: Option<&mut RawFd>) -> Result<(), Error> {
+        if let Some(out) = map {
+            match self.map.duplicate() {
+                Ok(map) => *out = map.into_program(),
+                Err(e) => return fail!(e, "program: no descriptor for the map: {e}"),
+            }
+        }
+        self.removable = None;
+        Ok(())
+    }
+
+    /// Whether the map has a socket of anybody's; None if that cannot be found out.
+    fn is_used(&self) -> Option<bool> {
+        let insns = program::probe(self.map.raw());
+        let probe = bpf::load_xdp(&insns, program::PROBE_NAME).ok()?;
+        let mut packet = [0u8; PROBE_PACKET];
+        for queue_id in 0..self.map_entries {
+            packet.get_mut(..4)?.copy_from_slice(&queue_id.to_ne_bytes());
+            if bpf::run_xdp(probe.raw(), &packet).ok()? == program::XDP_REDIRECT {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    fn detach(&self, modes: u32) {
+        let Device { ifindex, ifname, .. } = &self.device;
+        // Only this program: another may have come in its place, or none.
+        let flags = modes | bpf::XDP_FLAGS_REPLACE;
+        let mut words = Words::none();
+        match netlink::set_xdp(*ifindex, -1, flags, Some(self.prog.raw()), &mut words) {
+            Ok(()) => log::info!("{ifname}: detached the default program (id {})", self.id),
+            // Before Linux 5.7 there is no such condition.
+            Err(Errno::EINVAL)
+                if netlink::xdp_ids(*ifindex).is_ok_and(|found| found.any() == Some(self.id)) =>
+            {
+                let _ = netlink::set_xdp(*ifindex, -1, modes, None, &mut words);
+            }
+            Err(e) => {
+                log::info!("{ifname}: program {} is not there any more: {e}{words}", self.id);
+            }
+        }
+    }
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        let Some(modes) = self.removable else { return };
+        if self.is_used() != Some(false) {
+            return;
+        }
+        self.detach(modes);
+        // Somebody who found the program just before may have put a socket in since.
+        if self.is_used() == Some(true) {
+            let flags = modes | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
+            let (ifindex, prog) = (self.device.ifindex, self.prog.raw());
+            let _ = netlink::set_xdp(ifindex, prog, flags, None, &mut Words::none());
+        }
+    }
+}
