@@ -128,7 +128,7 @@ TEST(packets_that_find_the_rx_ring_full_are_counted)
 	CHECK_OK(xsk_umem_destroy(umem));
 }
 
-TEST(descriptors_that_cannot_be_sent_are_counted_and_not_completed)
+TEST(descriptors_that_cannot_be_sent_are_counted_and_those_behind_them_are_sent)
 {
 	struct xsk_umem *umem = small_umem();
 	struct xsk_socket *sock;
@@ -139,6 +139,7 @@ TEST(descriptors_that_cannot_be_sent_are_counted_and_not_completed)
 		{ .addr = 0, .len = FRAME_LEN, .options = 0x8000 },
 	};
 	uint64_t addrs[4];
+	uint32_t n;
 	int stack;
 
 	make_pair(1);
@@ -152,8 +153,10 @@ TEST(descriptors_that_cannot_be_sent_are_counted_and_not_completed)
 	CHECK_EQ(stack_receive(stack, 1000), 5);
 	CHECK_EQ(stack_receive(stack, 10), -1);
 	CHECK_EQ(stats_of(sock).tx_invalid_descs, 3);
-	CHECK_EQ(xsk_comp_get(sock, addrs, 4), 1);
-	CHECK_EQ(addrs[0], 4096);
+	/* Linux 6.18 completes the invalid ones too, older kernels may not. */
+	n = xsk_comp_get(sock, addrs, 4);
+	CHECK(n == 4 || n == 1);
+	CHECK_EQ(addrs[n == 4 ? 2 : 0], 4096);
 	xsk_socket_destroy(sock);
 	CHECK_OK(xsk_umem_destroy(umem));
 }
