@@ -670,7 +670,7 @@ run "responder answers miniping" answers_ping "$dir/miniping" -c 5 -i 0.05
 if command -v ping >/dev/null; then
 	run "responder answers the system's ping" answers_ping ping -c 5 -i 0.2
 else
-	echo "skip responder answers the system's ping: there is none"
+	echo "skip responder answers the system's ping: there is no ping"
 fi
 run "xskdump writes a pcap file" dumps
 if command -v tcpdump >/dev/null; then
