@@ -143,7 +143,7 @@ indent <"$(output 4)"
 
 echo "   left  \$ ^C"
 finish $responder 3
-sed '1,/running/d' "$(output 3)" | tail -n 2 | indent
+tail -n 2 "$(output 3)" | indent
 
 cat <<-END
 

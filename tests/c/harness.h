@@ -43,6 +43,7 @@
 struct verdict {
 	char reason[1024];	/* of the first failure, in whichever process */
 	int skipped;
+	int ended;		/* the case came to its end */
 };
 
 static struct verdict *verdict;	/* shared with all children */
@@ -290,11 +291,12 @@ static void run_case(const struct test_case *test)
 			}
 		}
 		test->run();
+		verdict->ended = 1;
 		_exit(0);
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (status == 0 || verdict->reason[0] != 0)
+	if ((status == 0 && verdict->ended) || verdict->reason[0] != 0)
 		return;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
 		snprintf(verdict->reason, sizeof(verdict->reason), "no end after %d s", CASE_SECONDS);
