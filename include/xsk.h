@@ -281,8 +281,9 @@ struct xsk_socket_stats {
 	/** The same for its transmit side. */
 	uint64_t tx_kicks;
 	/**
-	 * Kernel: packets for the socket that were dropped for reasons without a
-	 * counter of their own, such as one too long for a frame.
+	 * Kernel: packets for the socket that were dropped, such as one too long for a
+	 * frame. In copy mode those that found no frame in the fill ring are counted
+	 * here and there; those that found the RX ring full only there.
 	 */
 	uint64_t rx_dropped;
 	/** Kernel: addresses in the fill ring that were outside the UMEM. */
@@ -565,7 +566,8 @@ int xsk_socket_fd(const struct xsk_socket *socket);
 /**
  * Waits until packets have arrived, or the TX ring is half free.
  *
- * In copy mode the wait itself also sends what is in the TX ring.
+ * In copy mode the wait itself also sends what is in the TX ring. A ring with room
+ * is ready at once even while the interface is down.
  *
  * @param[in] socket      a bound socket
  * @param[in] events      XSK_WAIT_RX, XSK_WAIT_TX or both
@@ -662,7 +664,8 @@ int xsk_rx_burst(struct xsk_socket *socket,
  *                    kernel's and return to the pool when they are sent; the
  *                    others are still the program's. Fewer than n: the ring is
  *                    full, or the next buffer cannot be sent (call again with it
- *                    to be told why).
+ *                    to be told why). What is taken while the interface is down
+ *                    waits in the ring: xsk_tx_kick() and xsk_socket_check() tell.
  * @retval -EINVAL    none: a pointer is NULL, or the first packet is empty, is not
  *                    within its frame, has options, or is on its way already
  * @retval -ENETDOWN  none was put into the ring and the interface is down
@@ -676,6 +679,17 @@ int xsk_rx_burst(struct xsk_socket *socket,
 int xsk_tx_burst(struct xsk_socket *socket,
 		 const struct xsk_buf *bufs,
 		 uint32_t n);
+
+/**
+ * Tells how many packets of xsk_tx_burst() are not sent yet, and reclaims the
+ * frames of those that are.
+ *
+ * A program that is to end when all is sent calls xsk_tx_kick() until this is 0.
+ *
+ * @return packets; 0 if socket is NULL
+ * @note Threads: the transmit side's.
+ */
+uint32_t xsk_tx_pending(struct xsk_socket *socket);
 
 /**
  * Takes frames to write packets to.

@@ -106,9 +106,11 @@ pub unsafe extern "C" fn xsk_buf_alloc(socket: *mut xsk_socket, bufs: *mut Buf, 
 /// @param[in] socket  the socket that received them, or any with the same UMEM
 /// @param[in] bufs    n packets; only `addr` is looked at
 /// @param[in] n       packets
-/// @return how many were taken back; fewer than n if an address is outside the UMEM
-///         or its frame is not the program's to give: that buffer and those behind
-///         it are not looked at. 0 if a pointer is NULL.
+/// @return how many were taken back; fewer than n if an address is outside the UMEM,
+///         its frame waits for a packet of this socket, or the pool has all frames
+///         already: that buffer and those behind it are not looked at. 0 if a pointer
+///         is NULL. A frame that is freed twice while others are out, or while it is
+///         being sent, is not noticed, which would cost a shared line a packet.
 /// @note Threads: the receive side's. A thread that only sends uses xsk_umem_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xsk_buf_free(socket: *mut xsk_socket, bufs: *const Buf, n: u32) -> u32 {

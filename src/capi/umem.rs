@@ -107,7 +107,8 @@ pub(super) unsafe fn umem_ref<'a>(umem: *const xsk_umem) -> Result<&'a Shared<Um
 /// @retval -EPERM   CAP_NET_RAW is missing
 /// @retval -EAFNOSUPPORT  the kernel was built without AF_XDP
 /// @retval -ENOBUFS RLIMIT_MEMLOCK is too small (and CAP_IPC_LOCK is missing)
-/// @retval -ENOMEM  no memory, or `memory` is not mapped
+/// @retval -EFAULT  `memory` is not mapped for writing throughout
+/// @retval -ENOMEM  no memory
 /// @note Threads: any. May sleep. Linux 5.4.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xsk_umem_create(

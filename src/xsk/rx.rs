@@ -156,14 +156,13 @@ impl RxSide {
         }
     }
 
-    /// Puts the frames of packets back that nobody has received.
+    /// Puts the frames of packets back that nobody has received. Only reads the ring:
+    /// a forked child that ends here must not move its parent's counters.
     pub(super) fn reclaim_unread(&mut self) {
-        self.rx.cancel(u32::MAX);
-        let unread = self.rx.peek(u32::MAX);
-        for desc in unread.indices().filter_map(|index| self.rx.read(index)) {
-            self.side.reclaim(desc.addr);
+        let RxSide { rx, side, .. } = self;
+        for desc in rx.unreleased().indices().filter_map(|index| rx.read(index)) {
+            side.reclaim(desc.addr);
         }
-        self.rx.release(unread.count);
     }
 
     /// Whether the rings are the program's structs, which may be gone by now.

@@ -68,6 +68,7 @@ impl TxSide {
         if !self.sends() {
             return fail!(Errno::EOPNOTSUPP, "tx kick: the socket only receives");
         }
+        self.side.waker.place()?;
         if force || self.tx.needs_wakeup() { self.wake() } else { Ok(Kick::Done) }
     }
 
@@ -83,6 +84,7 @@ impl TxSide {
             return fail!(Errno::EOPNOTSUPP, "tx burst: the socket only receives");
         }
         self.side.check_managed("tx burst")?;
+        self.side.waker.place()?;
         if self.tx.reserved() != 0 || self.comp.peeked() != 0 {
             return fail!(
                 Errno::EBUSY,
@@ -95,12 +97,16 @@ impl TxSide {
             let rest = bufs.get(taken as usize..).unwrap_or(&[]);
             let (n, refused) = self.enqueue(rest);
             taken += n;
+            if let (0, Err(e)) = (taken, refused) {
+                return Err(e);
+            }
             // Once after the last packet, and again as long as that makes room.
-            let drained = self.flush();
-            match refused.and(drained) {
+            match self.flush() {
                 Err(e) if taken == 0 => return Err(e),
                 Err(_) => return Ok(taken),
-                Ok(()) if n == 0 || taken as usize == bufs.len() => return Ok(taken),
+                Ok(()) if refused.is_err() || n == 0 || taken as usize == bufs.len() => {
+                    return Ok(taken);
+                }
                 Ok(()) => {}
             }
         }
@@ -228,10 +234,13 @@ impl TxSide {
         n
     }
 
-    /// Puts the frames of packets back that are sent, whoever looked at them.
+    /// Puts the frames of packets back that are sent. Only reads the ring: a forked
+    /// child that ends here must not move its parent's counters.
     pub(super) fn reclaim_sent(&mut self) {
-        self.comp.cancel(u32::MAX);
-        self.reap();
+        let TxSide { comp, side, .. } = self;
+        for addr in comp.unreleased().indices().filter_map(|index| comp.read(index)) {
+            side.reclaim(addr);
+        }
     }
 
     /// Whether the rings are the program's structs, which may be gone by now.
