@@ -397,7 +397,8 @@ const char *xsk_version(void);
  * @retval -EPERM   CAP_NET_RAW is missing
  * @retval -EAFNOSUPPORT  the kernel was built without AF_XDP
  * @retval -ENOBUFS RLIMIT_MEMLOCK is too small (and CAP_IPC_LOCK is missing)
- * @retval -ENOMEM  no memory, or `memory` is not mapped
+ * @retval -EFAULT  `memory` is not mapped for writing throughout
+ * @retval -ENOMEM  no memory
  * @note Threads: any. May sleep. Linux 5.4.
  */
 int xsk_umem_create(struct xsk_umem **out,
@@ -546,8 +547,8 @@ int xsk_socket_open(struct xsk_socket **out,
  *
  * Frames that the packet calls gave to the kernel are free again; in zero-copy
  * mode those that the device still had are so when a socket with the same UMEM is
- * bound to the queue, since until then it may write to them. The queue can be bound again some tens of milliseconds
- * later, for which xsk_socket_bind() waits.
+ * bound to the queue, since until then it may write to them. The queue can be bound
+ * again some tens of milliseconds later, for which xsk_socket_bind() waits.
  *
  * @param[in] socket  gone afterwards; NULL is nothing to do
  * @note Threads: no other call on this socket may run. May sleep some 15 ms.
@@ -714,9 +715,11 @@ uint32_t xsk_buf_alloc(struct xsk_socket *socket,
  * @param[in] socket  the socket that received them, or any with the same UMEM
  * @param[in] bufs    n packets; only `addr` is looked at
  * @param[in] n       packets
- * @return how many were taken back; fewer than n if an address is outside the UMEM
- *         or its frame is not the program's to give: that buffer and those behind
- *         it are not looked at. 0 if a pointer is NULL.
+ * @return how many were taken back; fewer than n if an address is outside the UMEM,
+ *         its frame waits for a packet of this socket, or the pool has all frames
+ *         already: that buffer and those behind it are not looked at. 0 if a pointer
+ *         is NULL. A frame that is freed twice while others are out, or while it is
+ *         being sent, is not noticed, which would cost a shared line a packet.
  * @note Threads: the receive side's. A thread that only sends uses xsk_umem_free().
  */
 uint32_t xsk_buf_free(struct xsk_socket *socket,

@@ -503,7 +503,7 @@ dumps_to_pipe() {
 
 tcpdump_reads() {
 	local lengths
-	lengths=$(tcpdump -enr "$tmp/pcap" 2>/dev/null | sed 's/.*length \([0-9]*\):.*/\1/' | tr '\n' ' ')
+	lengths=$(tcpdump -enr "$tmp/pcap" 2>/dev/null | sed -n 's/.*length \([0-9]*\):.*/\1/p' | tr '\n' ' ')
 	[ "$lengths" = "60 61 64 1000 1514 " ] || bad "lengths: $lengths"
 }
 

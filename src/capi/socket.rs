@@ -246,8 +246,8 @@ fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
 ///
 /// Frames that the packet calls gave to the kernel are free again; in zero-copy
 /// mode those that the device still had are so when a socket with the same UMEM is
-/// bound to the queue, since until then it may write to them. The queue can be bound again some tens of milliseconds
-/// later, for which xsk_socket_bind() waits.
+/// bound to the queue, since until then it may write to them. The queue can be bound
+/// again some tens of milliseconds later, for which xsk_socket_bind() waits.
 ///
 /// @param[in] socket  gone afterwards; NULL is nothing to do
 /// @note Threads: no other call on this socket may run. May sleep some 15 ms.

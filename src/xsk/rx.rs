@@ -75,6 +75,7 @@ impl RxSide {
         if !self.receives() {
             return fail!(Errno::EOPNOTSUPP, "rx kick: the socket only sends");
         }
+        self.side.waker.place()?;
         if force || self.fill.needs_wakeup() {
             self.side.wake(Waker::wake_rx)
         } else {

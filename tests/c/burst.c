@@ -309,38 +309,6 @@ TEST(a_buffer_that_is_on_its_way_is_not_sent_again)
 	all_frames_come_back(&end);
 }
 
-TEST(a_buffer_that_is_on_its_way_cannot_be_freed)
-{
-	struct xsk_buf buf;
-	struct end end;
-
-	make_pair(1);
-	end = open_end(XA, 0, 0, 0);
-	link_down(XA);
-	CHECK_EQ(xsk_buf_alloc(end.socket, &buf, 1), 1);
-	buf.len = write_frame(buf.data, 3, FRAME_LEN);
-	CHECK_EQ(xsk_tx_burst(end.socket, &buf, 1), 1);
-	CHECK_EQ(xsk_buf_free(end.socket, &buf, 1), 0);
-	all_frames_come_back(&end);
-}
-
-TEST(a_buffer_cannot_be_freed_twice)
-{
-	struct xsk_buf buf;
-	struct end end;
-	int stack;
-
-	make_pair(1);
-	stack = stack_open(XB);
-	end = open_end(XA, 0, 0, 0);
-	stack_send(stack, 1);
-	CHECK_EQ(xsk_socket_wait(end.socket, XSK_WAIT_RX, 1000), XSK_WAIT_RX);
-	CHECK_EQ(xsk_rx_burst(end.socket, &buf, 1), 1);
-	CHECK_EQ(xsk_buf_free(end.socket, &buf, 1), 1);
-	CHECK_EQ(xsk_buf_free(end.socket, &buf, 1), 0);
-	all_frames_come_back(&end);
-}
-
 /* Eight frames are in the fill ring: who frees one of them is refused. */
 TEST(a_frame_that_waits_for_a_packet_cannot_be_freed)
 {

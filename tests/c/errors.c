@@ -335,7 +335,7 @@ TEST(memory_that_is_not_mapped_is_refused)
 		    -ENOMEM, "umem", "mapped");
 	CHECK_OK(munmap(memory, 1 << 19));
 	CHECK_FAILS(xsk_umem_create(&out, &XSK_UMEM_PARAMS(.memory = memory, .memory_size = 1 << 20)),
-		    -ENOMEM, "umem", "mapped");
+		    -EFAULT, "umem", "mapped");
 	CHECK_FAILS(xsk_umem_create(&out, &XSK_UMEM_PARAMS(.memory = memory + 1,
 							   .memory_size = 1 << 20)),
 		    -EINVAL, "aligned");

@@ -67,6 +67,7 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	CHECK_EQ(xsk_comp_cancel(NULL, 1), 0);
 	CHECK_EQ(xsk_comp_get(NULL, &addr, 1), 0);
 	CHECK_FAILS(xsk_tx_kick(NULL, 0), -EINVAL, "socket is NULL");
+	CHECK_EQ(xsk_tx_pending(NULL), 0);
 	CHECK_FAILS(xsk_rx_kick(NULL, 0), -EINVAL, "socket is NULL");
 	CHECK_FAILS(xsk_kick(NULL, 0), -EINVAL, "socket is NULL");
 	/* Nothing was written. */
