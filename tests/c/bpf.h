@@ -136,9 +136,15 @@ static UNUSED void attach_netlink(int program, const char *ifname, uint32_t flag
 		FAIL("netlink: attaching to %s: %s", ifname, strerror(-answer.error.error));
 }
 
-/* The id of the XDP program on an interface, 0 without one. */
-static UNUSED uint32_t attached_id(const char *ifname)
+/* What the kernel says of the XDP program on an interface. */
+struct attached {
+	uint32_t id;	/* 0 without one */
+	uint8_t mode;	/* XDP_ATTACHED_DRV, XDP_ATTACHED_SKB ... */
+};
+
+static UNUSED struct attached attached_to(const char *ifname)
 {
+	struct attached is = { 0, XDP_ATTACHED_NONE };
 	struct { struct nlmsghdr head; struct ifinfomsg link; } request = {
 		.head = { .nlmsg_len = sizeof(request), .nlmsg_type = RTM_GETLINK,
 			  .nlmsg_flags = NLM_F_REQUEST },
@@ -158,11 +164,19 @@ static UNUSED uint32_t attached_id(const char *ifname)
 			continue;
 		inner = RTA_DATA(attr);
 		rest = (int)RTA_PAYLOAD(attr);
-		for (; RTA_OK(inner, rest); inner = RTA_NEXT(inner, rest))
+		for (; RTA_OK(inner, rest); inner = RTA_NEXT(inner, rest)) {
 			if (inner->rta_type == IFLA_XDP_PROG_ID)
-				return *(uint32_t *)RTA_DATA(inner);
+				is.id = *(uint32_t *)RTA_DATA(inner);
+			if (inner->rta_type == IFLA_XDP_ATTACHED)
+				is.mode = *(uint8_t *)RTA_DATA(inner);
+		}
 	}
-	return 0;
+	return is;
+}
+
+static UNUSED uint32_t attached_id(const char *ifname)
+{
+	return attached_to(ifname).id;
 }
 
 /* --- what the library leaves behind */

@@ -13,6 +13,8 @@ static void moves_packets(uint32_t direction, uint32_t mode)
 	end = open_end(XA, 0, direction, mode);
 	if (direction != XSK_SOCKET_TX_ONLY) {
 		CHECK_EQ(info_of(end.socket).xdp_mode, xdp_mode);
+		CHECK_EQ(attached_to(XA).mode,
+			 xdp_mode == XSK_MODE_SKB ? XDP_ATTACHED_SKB : XDP_ATTACHED_DRV);
 		for (uint32_t i = 0; i < 100; i++) {
 			stack_send(stack, i);
 			CHECK_EQ(end_receive(&end, 1000), i);

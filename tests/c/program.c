@@ -61,6 +61,7 @@ static void attaches(uint32_t flags, uint32_t mode)
 	CHECK_EQ(info_of(end.socket).xdp_mode, mode);
 	CHECK(info_of(end.socket).program_id != 0);
 	CHECK_EQ(attached_id(XA), info_of(end.socket).program_id);
+	CHECK_EQ(attached_to(XA).mode, mode == XSK_MODE_DRV ? XDP_ATTACHED_DRV : XDP_ATTACHED_SKB);
 	is = installed_by(attached_id(XA));
 	close_end(&end);
 	WAIT_FOR(attached_id(XA) == 0 && is_gone(&is), 2000);
