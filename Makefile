@@ -14,6 +14,8 @@ PREFIX = /usr/local
 LIBDIR = $(PREFIX)/lib
 INCLUDEDIR = $(PREFIX)/include
 DESTDIR =
+# Apart from the system's own, so that libxdp's headers may be installed beside them.
+COMPAT_HEADERS = $(DESTDIR)$(INCLUDEDIR)/xsk-compat
 
 # The version is written once, in Cargo.toml.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -32,7 +34,7 @@ EXAMPLES := $(patsubst c-examples/%.c,$(B)/examples/%,$(wildcard c-examples/*.c)
 EXAMPLES := $(filter-out $(B)/examples/common,$(EXAMPLES))
 TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(wildcard tests/c/*.c))
 
-.PHONY: all lib header examples tests check check-root check-abi check-header \
+.PHONY: all lib header examples tests check check-root check-peers check-abi check-header \
 	demo install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -110,8 +112,12 @@ check: all tests
 check-root: all tests
 	CC="$(CC)" CARGO="$(CARGO)" tests/run.sh root
 
-check-abi: $(LIB) $(ARCHIVE) include/xsk.h
-	NM="$(NM)" tests/abi.sh $(LIB) $(ARCHIVE)
+# Against programs and libraries that are not ours: libxdp, DPDK. Debian's packages.
+check-peers: all
+	CC="$(CC)" tests/peers.sh
+
+check-abi: $(LIB) $(ARCHIVE) $(COMPAT) include/xsk.h
+	NM="$(NM)" tests/abi.sh $(LIB) $(ARCHIVE) $(COMPAT)
 
 # The committed header is what this source generates.
 check-header:
@@ -123,28 +129,34 @@ demo: all
 
 # --- installing
 
-install: lib header $(B)/libxsk.pc
-	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+install: lib header $(B)/libxsk.pc $(B)/libxsk-compat.pc
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(COMPAT_HEADERS)/xdp $(COMPAT_HEADERS)/bpf
 	$(INSTALL) -m 644 include/xsk.h $(DESTDIR)$(INCLUDEDIR)
-	$(INSTALL) -m 755 -s $(LIB) $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 644 include/xdp/xsk.h $(COMPAT_HEADERS)/xdp
+	$(INSTALL) -m 644 include/bpf/xsk.h $(COMPAT_HEADERS)/bpf
+	$(INSTALL) -m 755 -s $(LIB) $(COMPAT) $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 644 $(ARCHIVE) $(DESTDIR)$(LIBDIR)
-	$(INSTALL) -m 644 $(B)/libxsk.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(INSTALL) -m 644 $(B)/libxsk.pc $(B)/libxsk-compat.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	ln -sf $(notdir $(LIB)) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libxsk.so
+	ln -sf $(notdir $(COMPAT)) $(DESTDIR)$(LIBDIR)/$(COMPAT_SONAME)
+	ln -sf $(COMPAT_SONAME) $(DESTDIR)$(LIBDIR)/libxsk-compat.so
 	@# A library in the system's own directories is found after this only.
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig 2>/dev/null || :
 
-# Depends on PREFIX, hence always made anew.
-.PHONY: $(B)/libxsk.pc
-$(B)/libxsk.pc:
+# They depend on PREFIX, hence are always made anew.
+.PHONY: $(B)/libxsk.pc $(B)/libxsk-compat.pc
+$(B)/libxsk.pc $(B)/libxsk-compat.pc: $(B)/%.pc: src/%.pc.in
 	@mkdir -p $(B)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' src/libxsk.pc.in >$@
+	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 
 uninstall:
-	rm -f $(DESTDIR)$(INCLUDEDIR)/xsk.h $(DESTDIR)$(LIBDIR)/libxsk.a \
-	    $(DESTDIR)$(LIBDIR)/libxsk.so $(DESTDIR)$(LIBDIR)/$(SONAME) \
-	    $(DESTDIR)$(LIBDIR)/$(notdir $(LIB)) $(DESTDIR)$(LIBDIR)/pkgconfig/libxsk.pc
+	rm -f $(DESTDIR)$(INCLUDEDIR)/xsk.h $(COMPAT_HEADERS)/xdp/xsk.h $(COMPAT_HEADERS)/bpf/xsk.h
+	-@rmdir $(COMPAT_HEADERS)/xdp $(COMPAT_HEADERS)/bpf $(COMPAT_HEADERS) 2>/dev/null
+	cd $(DESTDIR)$(LIBDIR) && rm -f libxsk.a libxsk.so $(SONAME) $(notdir $(LIB)) \
+	    libxsk-compat.so $(COMPAT_SONAME) $(notdir $(COMPAT)) \
+	    pkgconfig/libxsk.pc pkgconfig/libxsk-compat.pc
 
 clean:
 	rm -rf $(B)

@@ -1,9 +1,9 @@
 #!/bin/sh
-# What the libraries export, need and weigh: abi.sh SHARED_OBJECT ARCHIVE
+# What the libraries export, need and weigh: abi.sh SHARED_OBJECT ARCHIVE COMPAT
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/cases.sh
-lib=$1 archive=$2
+lib=$1 archive=$2 compat=$3
 NM=${NM:-nm} CC=${CC:-cc}
 
 sed -n 's/^[[:space:]]*\(xsk_[a-z0-9_]*\);/\1/p' src/libxsk.map | sort >"$scratch/map"
@@ -33,6 +33,20 @@ relocations=$(readelf -r "$scratch/stripped.so" | grep -c ' R_')
 echo "# stripped: $size bytes, $relocations relocations"
 case_is stripped_it_has_128_KiB_at_most test "$size" -le 131072
 case_is it_has_100_relocations_at_most test "$relocations" -le 100
+
+# The drop-in: libxdp's names at libxdp's versions, ours, and no others.
+sed -n 's/^\([A-Z_.0-9]*\) {.*/\1/p; s/^[[:space:]]*\(xsk_[a-z0-9_]*\);/\1/p' src/libxsk-compat.map |
+	awk '/^LIBXDP/ { version = $1; next } { print $1 "@@" version }' >"$scratch/wanted"
+sed 's/$/@@XSK_1.0/' "$scratch/map" >>"$scratch/wanted"
+sort -o "$scratch/wanted" "$scratch/wanted"
+$NM -D --defined-only "$compat" | sed -n 's/.* T //p' | sort >"$scratch/compat"
+case_is the_drop_in_exports_each_name_at_its_version diff "$scratch/wanted" "$scratch/compat"
+grep -o 'xsk_[a-z_]*__[a-z_]*(\|xsk_setup_xdp_prog(\|xsk_[a-z]*_nb_[a-z]*(' include/xdp/xsk.h |
+	tr -d '(' | sort -u >"$scratch/compat-header"
+grep -v '@@XSK' "$scratch/wanted" | sed 's/@.*//' | sort >"$scratch/compat-map"
+case_is the_header_of_the_drop_in_names_them_all diff "$scratch/compat-header" "$scratch/compat-map"
+case_is the_soname_of_the_drop_in_is_libxsk-compat.so.1 \
+	sh -c "readelf -d '$compat' | grep 'SONAME.*\[libxsk-compat\.so\.1\]'"
 
 # What is not in libc would be an unresolved name here.
 cat >"$scratch/main.c" <<'C'

@@ -8,13 +8,19 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 prefix=$scratch/prefix
 
 case_is it_installs make -s install PREFIX="$prefix"
-(cd "$prefix" && find . ! -type d | sort) >"$scratch/files"
+(cd "$prefix" && find . ! -type d | LC_ALL=C sort) >"$scratch/files"
 cat >"$scratch/expected" <<E2
+./include/xsk-compat/bpf/xsk.h
+./include/xsk-compat/xdp/xsk.h
 ./include/xsk.h
+./lib/libxsk-compat.so
+./lib/libxsk-compat.so.1
+./lib/libxsk-compat.so.$version
 ./lib/libxsk.a
 ./lib/libxsk.so
 ./lib/libxsk.so.1
 ./lib/libxsk.so.$version
+./lib/pkgconfig/libxsk-compat.pc
 ./lib/pkgconfig/libxsk.pc
 E2
 case_is every_file_is_in_its_place diff "$scratch/expected" "$scratch/files"
@@ -52,6 +58,15 @@ if has pkg-config; then
 	# shellcheck disable=SC2046
 	case_is the_program_in_the_readme_builds $CC -Wall -Wextra -Werror -o "$scratch/receive" \
 		"$scratch/receive.c" $(pkg-config --cflags --libs libxsk)
+	cat >"$scratch/legacy.c" <<'C'
+#include <xdp/xsk.h>
+#include <xsk.h>
+int main(void) { return xsk_umem__delete(NULL) || xsk_umem__fd(NULL) >= 0 || !*xsk_version(); }
+C
+	# shellcheck disable=SC2046
+	case_is a_program_for_libxdp_builds $CC -Wall -Wextra -Werror -o "$scratch/legacy" \
+		"$scratch/legacy.c" $(pkg-config --cflags --libs libxsk-compat)
+	case_is a_program_for_libxdp_runs env LD_LIBRARY_PATH="$prefix/lib" "$scratch/legacy"
 	runs_readme() {
 		LD_LIBRARY_PATH="$prefix/lib" "$scratch/receive" no-such-if >"$scratch/out" 2>&1
 		[ $? = 1 ] && grep -q 'no-such-if\|CAP_NET_RAW' "$scratch/out"

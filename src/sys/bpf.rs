@@ -9,6 +9,7 @@ use super::{Errno, OwnedFd, RawFd};
 
 // enum bpf_cmd and other numbers of <linux/bpf.h>
 const MAP_CREATE: c_int = 0;
+const MAP_LOOKUP_ELEM: c_int = 1;
 const MAP_UPDATE_ELEM: c_int = 2;
 const MAP_DELETE_ELEM: c_int = 3;
 const PROG_LOAD: c_int = 5;
@@ -16,9 +17,11 @@ const PROG_TEST_RUN: c_int = 10;
 const PROG_GET_FD_BY_ID: c_int = 13;
 const MAP_GET_FD_BY_ID: c_int = 14;
 const OBJ_GET_INFO_BY_FD: c_int = 15;
+const BTF_LOAD: c_int = 18;
 const LINK_CREATE: c_int = 28;
 const LINK_GET_FD_BY_ID: c_int = 30;
 const LINK_GET_NEXT_ID: c_int = 31;
+const MAP_TYPE_ARRAY: u32 = 2;
 const MAP_TYPE_XSKMAP: u32 = 17;
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_TYPE_XDP: u32 = 37;
@@ -48,6 +51,12 @@ unsafe fn bpf<T>(command: c_int, attr: &mut T) -> Result<c_int, Errno> {
 pub struct ObjectName(pub [u8; 16]);
 
 impl ObjectName {
+    /// The name without what is behind it.
+    pub fn text(&self) -> &[u8] {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        self.0.get(..end).unwrap_or(&[])
+    }
+
     /// The name that `text` gives, cut at 15 bytes.
     pub const fn new(text: &str) -> ObjectName {
         let (text, mut name, mut i) = (text.as_bytes(), [0; 16], 0);
@@ -78,6 +87,15 @@ pub struct Insn {
 
 /// Makes an XSKMAP of `entries`.
 pub fn create_xskmap(entries: u32, name: ObjectName) -> Result<OwnedFd, Errno> {
+    create_map(MAP_TYPE_XSKMAP, entries, name)
+}
+
+/// Makes a map that holds one number, 0 at first.
+pub fn create_number(name: ObjectName) -> Result<OwnedFd, Errno> {
+    create_map(MAP_TYPE_ARRAY, 1, name)
+}
+
+fn create_map(map_type: u32, entries: u32, name: ObjectName) -> Result<OwnedFd, Errno> {
     #[repr(C)]
     struct Attr {
         map_type: u32,
@@ -90,7 +108,7 @@ pub fn create_xskmap(entries: u32, name: ObjectName) -> Result<OwnedFd, Errno> {
         map_name: [u8; 16],
     }
     let mut attr = Attr {
-        map_type: MAP_TYPE_XSKMAP,
+        map_type,
         key_size: 4,
         value_size: 4,
         max_entries: entries,
@@ -135,6 +153,44 @@ pub fn xskmap_remove(map: RawFd, key: u32) -> Result<(), Errno> {
     unsafe { bpf(MAP_DELETE_ELEM, &mut elem(map, &key, ptr::null())) }.map(drop)
 }
 
+/// The first number in a map of one value, which may be longer.
+pub fn read_number(map: RawFd, value: &mut [u8]) -> Result<u32, Errno> {
+    let mut attr = elem(map, &0, value.as_ptr().cast());
+    // SAFETY: `value` has the bytes that the map's value has, as `number_size` told.
+    unsafe { bpf(MAP_LOOKUP_ELEM, &mut attr) }?;
+    let number = value.get(..4).and_then(|bytes| bytes.try_into().ok());
+    number.map(u32::from_ne_bytes).ok_or(Errno::EINVAL)
+}
+
+/// Writes the number back, and what is behind it.
+pub fn write_number(map: RawFd, value: &mut [u8], number: u32) -> Result<(), Errno> {
+    value.get_mut(..4).ok_or(Errno::EINVAL)?.copy_from_slice(&number.to_ne_bytes());
+    let mut attr = elem(map, &0, value.as_ptr().cast());
+    // SAFETY: as in `read_number`.
+    unsafe { bpf(MAP_UPDATE_ELEM, &mut attr) }.map(drop)
+}
+
+/// Loads type information, for `load_xdp`.
+pub fn load_btf(btf: &[u8]) -> Result<OwnedFd, Errno> {
+    #[repr(C)]
+    struct Attr {
+        btf: u64,
+        log_buf: u64,
+        btf_size: u32,
+        log_size: u32,
+        log_level: u32,
+    }
+    let mut attr = Attr {
+        btf: btf.as_ptr() as u64,
+        log_buf: 0,
+        btf_size: btf.len() as u32,
+        log_size: 0,
+        log_level: 0,
+    };
+    // SAFETY: the kernel reads `btf_size` bytes.
+    unsafe { bpf(BTF_LOAD, &mut attr) }.map(OwnedFd::adopt)
+}
+
 /// Runs an XDP program on a packet that goes nowhere; gives its answer.
 pub fn run_xdp(prog: RawFd, packet: &[u8]) -> Result<u32, Errno> {
     #[repr(C)]
@@ -164,8 +220,12 @@ pub fn run_xdp(prog: RawFd, packet: &[u8]) -> Result<u32, Errno> {
 }
 
 /// Loads an XDP program. What the verifier says is not asked for: the programs
-/// are this library's own.
-pub fn load_xdp(insns: &[Insn], name: ObjectName) -> Result<OwnedFd, Errno> {
+/// are this library's own. `btf` has the types, and the id of the function's.
+pub fn load_xdp(
+    insns: &[Insn],
+    name: ObjectName,
+    btf: Option<(RawFd, u32)>,
+) -> Result<OwnedFd, Errno> {
     #[repr(C)]
     struct Attr {
         prog_type: u32,
@@ -180,6 +240,10 @@ pub fn load_xdp(insns: &[Insn], name: ObjectName) -> Result<OwnedFd, Errno> {
         prog_name: [u8; 16],
         prog_ifindex: u32,
         expected_attach_type: u32,
+        btf_fd: u32,
+        func_info_rec_size: u32,
+        func_info: u64,
+        func_info_cnt: u32,
     }
     const LICENSE: &CStr = c"Dual MIT/GPL";
     let mut attr = Attr {
@@ -195,8 +259,22 @@ pub fn load_xdp(insns: &[Insn], name: ObjectName) -> Result<OwnedFd, Errno> {
         prog_name: name.0,
         prog_ifindex: 0,
         expected_attach_type: 0,
+        btf_fd: 0,
+        func_info_rec_size: 0,
+        func_info: 0,
+        func_info_cnt: 0,
     };
-    // SAFETY: the kernel reads `insn_cnt` instructions and a string that ends in NUL.
+    // Type `function` for instruction 0 and those behind it.
+    let mut func_info = [0, 0];
+    if let Some((fd, function)) = btf {
+        func_info[1] = function;
+        attr.btf_fd = fd as u32;
+        attr.func_info_rec_size = size_of_val(&func_info) as u32;
+        attr.func_info = func_info.as_ptr() as u64;
+        attr.func_info_cnt = 1;
+    }
+    // SAFETY: the kernel reads `insn_cnt` instructions, a string that ends in NUL and
+    // `func_info_cnt` records.
     unsafe { bpf(PROG_LOAD, &mut attr) }.map(OwnedFd::adopt)
 }
 
@@ -315,6 +393,12 @@ pub struct MapInfo {
 }
 
 impl MapInfo {
+    /// Bytes of a value, if it holds one value under a number, as data maps do.
+    pub fn number_size(&self) -> Option<usize> {
+        let fits = self.kind == MAP_TYPE_ARRAY && self.max_entries == 1 && self.value_size >= 4;
+        fits.then_some(self.value_size as usize)
+    }
+
     /// Whether sockets go into it. The sizes tell it from other BPF objects, whose
     /// answers start with another kind of number.
     pub fn is_xskmap(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A file descriptor that closes itself.
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 
 use super::Errno;
 use super::errno::check;
@@ -28,6 +28,20 @@ impl OwnedFd {
         let fd = self.0;
         core::mem::forget(self);
         fd
+    }
+
+    /// Opens a directory and locks it against others who do so, until it is closed;
+    /// None if somebody has it now. ENOENT if it is not there.
+    pub fn lock_directory(path: &CStr) -> Result<Option<OwnedFd>, Errno> {
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+        // SAFETY: the path ends in NUL.
+        let dir = check(|| unsafe { libc::open(path.as_ptr(), flags) }).map(OwnedFd)?;
+        // SAFETY: integers only.
+        match check(|| unsafe { libc::flock(dir.0, libc::LOCK_EX | libc::LOCK_NB) }) {
+            Ok(_) => Ok(Some(dir)),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// Another descriptor for the same file.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::sys::bpf::{self, ObjectName};
+use crate::sys::bpf::{self, Insn, ObjectName};
 use crate::sys::heap::Shared;
 use crate::sys::netdev::IfName;
 use crate::sys::thread::Mutex;
@@ -256,8 +256,9 @@ pub(super) fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, E
 /// Attaches a new program; None if somebody else was faster.
 fn attach(device: &Device, wanted: Option<XdpMode>) -> Result<Option<Attachment>, Error> {
     let ifname = &device.ifname;
-    let (map, map_entries) = make_map(device)?;
-    let (program, id) = load_program(&map, program::PROGRAM_NAME)?;
+    let (map, map_entries) = make_map(device.queues.max(MAP_ENTRIES))?;
+    let insns = program::instructions(map.raw());
+    let (program, id) = load_program(&insns, program::PROGRAM_NAME, None)?;
     let link = |mode| {
         let flags = match mode {
             XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
@@ -286,19 +287,21 @@ fn attach(device: &Device, wanted: Option<XdpMode>) -> Result<Option<Attachment>
     }
 }
 
-/// Makes an XSKMAP for all queues of a device; gives how many places it has too.
-pub(super) fn make_map(device: &Device) -> Result<(OwnedFd, u32), Error> {
-    let entries = device.queues.max(MAP_ENTRIES);
+/// Makes an XSKMAP; gives how many places it has too.
+pub(super) fn make_map(entries: u32) -> Result<(OwnedFd, u32), Error> {
     match bpf::create_xskmap(entries, program::MAP_NAME) {
         Ok(map) => Ok((map, entries)),
         Err(e) => not_loaded(e, "an XSKMAP"),
     }
 }
 
-/// Loads the default program over a map; gives its id too.
-pub(super) fn load_program(map: &OwnedFd, name: ObjectName) -> Result<(OwnedFd, u32), Error> {
-    let insns = program::instructions(map.raw());
-    let loaded = bpf::load_xdp(&insns, name)
+/// Loads the default program; gives its id too.
+pub(super) fn load_program(
+    insns: &[Insn],
+    name: ObjectName,
+    btf: Option<(RawFd, u32)>,
+) -> Result<(OwnedFd, u32), Error> {
+    let loaded = bpf::load_xdp(insns, name, btf)
         .and_then(|fd| bpf::program_info(fd.raw()).map(|info| (fd, info.id)));
     loaded.or_else(|e| not_loaded(e, "the default XDP program"))
 }
@@ -307,7 +310,7 @@ fn is_taken(e: Errno) -> bool {
     matches!(e, Errno::EBUSY | Errno::EEXIST)
 }
 
-fn not_loaded<T>(e: Errno, what: &str) -> Result<T, Error> {
+pub(super) fn not_loaded<T>(e: Errno, what: &str) -> Result<T, Error> {
     match e {
         Errno::EPERM => fail!(
             e,

@@ -11,6 +11,8 @@ pub const MAP_NAME: ObjectName = ObjectName::new("xsks_map");
 /// The same program where it is attached the libxdp way; its name there.
 pub const LEGACY_NAME: ObjectName = ObjectName::new("xsk_def_prog");
 
+/// The map with its count of users, as libbpf names a program's data.
+pub const COUNT_NAME: ObjectName = ObjectName::new("xsk_def_.data");
 /// Of the program that looks into a map; it is never attached.
 pub const PROBE_NAME: ObjectName = ObjectName::new("xsk_probe");
 
@@ -19,6 +21,7 @@ const XDP_PASS: i32 = 2;
 pub const XDP_REDIRECT: u32 = 4;
 const HELPER_REDIRECT_MAP: i32 = 51;
 const PSEUDO_MAP_FD: u8 = 1;
+const PSEUDO_MAP_VALUE: u8 = 2;
 const CTX_RX_QUEUE: i16 = 16; // offset of rx_queue_index in struct xdp_md
 
 const LOAD_WORD: u8 = 0x61; // BPF_LDX | BPF_MEM | BPF_W
@@ -27,6 +30,7 @@ const MOVE: u8 = 0xb7; // BPF_ALU64 | BPF_MOV | BPF_K
 const COPY: u8 = 0xbf; // BPF_ALU64 | BPF_MOV | BPF_X
 const ADD: u8 = 0x07; // BPF_ALU64 | BPF_ADD | BPF_K
 const JUMP_ABOVE: u8 = 0x2d; // BPF_JMP | BPF_JGT | BPF_X
+const JUMP_EQUAL: u8 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 
@@ -50,6 +54,24 @@ const fn redirect(map: RawFd) -> [Insn; 5] {
 pub fn instructions(map: RawFd) -> [Insn; 6] {
     let [a, b, c, d, e] = redirect(map);
     [insn(LOAD_WORD, 2, 1, CTX_RX_QUEUE, 0), a, b, c, d, e]
+}
+
+/// The same, for a program with a count of users in a map: without any it passes all.
+pub fn counted_instructions(map: RawFd, count: RawFd) -> [Insn; 11] {
+    let [a, b, c, d, e] = redirect(map);
+    [
+        insn(LOAD_WORD, 2, 1, CTX_RX_QUEUE, 0),
+        insn(LOAD_64, 1, PSEUDO_MAP_VALUE, 0, count),
+        insn(0, 0, 0, 0, 0),
+        insn(LOAD_WORD, 1, 1, 0, 0),
+        insn(MOVE, 0, 0, 0, XDP_PASS),
+        insn(JUMP_EQUAL, 1, 0, 4, 0), // no users: exit
+        a,
+        b,
+        c,
+        d,
+        e,
+    ]
 }
 
 /// Bytes of packet that `probe` wants, the queue id in the first four.

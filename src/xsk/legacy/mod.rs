@@ -1,6 +1,8 @@
 //! The libxdp way: UMEMs and sockets whose ring structs are the program's, and the
 //! default program attached over netlink. The objects are the same as elsewhere.
 
+mod btf;
+mod count;
 mod program;
 mod socket;
 mod umem;

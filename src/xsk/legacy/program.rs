@@ -1,9 +1,9 @@
 //! The default program the libxdp way: attached over netlink, so that others can
 //! look it up and detach it, and removed with its last socket.
 //!
-//! No count is kept, which a killed process would leave wrong: the program is in
-//! use while its map has a socket, and the kernel takes those out of it that are
-//! closed.
+//! Users are counted, for libxdp's sake. A killed process leaves the count wrong, so
+//! it is not trusted alone: a program whose map has no socket any more has no user,
+//! and the kernel takes sockets out of the map when they are closed.
 
 use crate::sys::bpf;
 use crate::sys::netdev::Control;
@@ -13,6 +13,8 @@ use crate::xsk::attachment::{self, Device};
 use crate::xsk::bind::find_device;
 use crate::xsk::config::XdpMode;
 use crate::xsk::error::{Error, fail};
+use crate::xsk::legacy::btf;
+use crate::xsk::legacy::count::Count;
 use crate::xsk::program::{self, PROBE_PACKET};
 
 /// How long a program that comes or goes is waited for.
@@ -29,6 +31,7 @@ pub struct Setup {
     map_entries: u32,
     /// The mode bits to detach it with; None if it is not ours to remove.
     removable: Option<u32>,
+    count: Option<Count>,
     /// Keeps a program that hangs on a link.
     _link: Option<OwnedFd>,
 }
@@ -91,30 +94,38 @@ fn join(device: &Device, id: u32, native: bool) -> Result<Option<Setup>, Error> 
         Ok(info) => info,
         Err(e) => return fail!(e, "program: {ifname}: asking what program {id} is: {e}"),
     };
-    for map_id in info.maps.iter().take(info.map_count as usize) {
-        let Ok(map) = bpf::map_by_id(*map_id) else { continue };
+    let maps = info.maps.iter().take(info.map_count as usize);
+    let (mut found, mut count) = (None, None);
+    for map in maps.filter_map(|map| bpf::map_by_id(*map).ok()) {
         match bpf::map_info(map.raw()) {
-            Ok(found) if found.is_xskmap() && found.name == program::MAP_NAME => {
-                let mode = if native { XdpMode::Native } else { XdpMode::Generic };
-                let mode_bit = match mode {
-                    XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
-                    XdpMode::Generic => bpf::XDP_FLAGS_SKB_MODE,
-                };
-                let link = attachment::find_link(id, device.ifindex).ok().flatten();
-                let ours = info.name == program::LEGACY_NAME && link.is_none();
-                return Ok(Some(Setup {
-                    device: *device,
-                    prog,
-                    id,
-                    mode,
-                    map,
-                    map_entries: found.max_entries,
-                    removable: ours.then_some(mode_bit),
-                    _link: link,
-                }));
+            Ok(info) if info.is_xskmap() && info.name == program::MAP_NAME => {
+                found = Some((map, info.max_entries));
             }
-            _ => {}
+            _ => count = Count::of(map).or(count),
         }
+    }
+    if let Some((map, map_entries)) = found {
+        let link = attachment::find_link(id, device.ifindex).ok().flatten();
+        let ours = info.name == program::LEGACY_NAME && link.is_none();
+        let mut count = count.filter(|_| ours);
+        if let Some(Ok(false)) = count.as_mut().map(Count::join) {
+            return Ok(None); // its last user is detaching it
+        }
+        let (mode, mode_bit) = match native {
+            true => (XdpMode::Native, bpf::XDP_FLAGS_DRV_MODE),
+            false => (XdpMode::Generic, bpf::XDP_FLAGS_SKB_MODE),
+        };
+        return Ok(Some(Setup {
+            device: *device,
+            prog,
+            id,
+            mode,
+            map,
+            map_entries,
+            removable: ours.then_some(mode_bit),
+            count,
+            _link: link,
+        }));
     }
     fail!(
         Errno::EBUSY,
@@ -128,8 +139,16 @@ fn join(device: &Device, id: u32, native: bool) -> Result<Option<Setup>, Error> 
 /// Loads and attaches the default program; None if another one was faster.
 fn attach(device: &Device, flags: u32) -> Result<Option<Setup>, Error> {
     let ifname = &device.ifname;
-    let (map, map_entries) = attachment::make_map(device)?;
-    let (prog, id) = attachment::load_program(&map, program::LEGACY_NAME)?;
+    let (map, map_entries) = attachment::make_map(device.queues)?;
+    let count = match Count::create() {
+        Ok(count) => count,
+        Err(e) => return attachment::not_loaded(e, "a map for the count of users"),
+    };
+    let insns = program::counted_instructions(map.raw(), count.map().raw());
+    // Where the kernel does not take it, libxdp will not join; nothing else is lost.
+    let btf = btf::bytes().and_then(|bytes| bpf::load_btf(&bytes)).ok();
+    let types = btf.as_ref().map(|fd| (fd.raw(), btf::FUNC_ID));
+    let (prog, id) = attachment::load_program(&insns, program::LEGACY_NAME, types)?;
     let mode_bits = flags & MODES;
     let wanted = mode_bits | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
     let mut words = Words::none();
@@ -143,7 +162,17 @@ fn attach(device: &Device, flags: u32) -> Result<Option<Setup>, Error> {
     let mode = if native { XdpMode::Native } else { XdpMode::Generic };
     log::info!("{ifname}: attached the default program over netlink (id {id}, {mode:?})");
     let removable = Some(mode_bits);
-    Ok(Some(Setup { device: *device, prog, id, mode, map, map_entries, removable, _link: None }))
+    Ok(Some(Setup {
+        device: *device,
+        prog,
+        id,
+        mode,
+        map,
+        map_entries,
+        removable,
+        count: Some(count),
+        _link: None,
+    }))
 }
 
 fn not_attached<T>(e: Errno, words: Words, device: &Device, modes: u32) -> Result<T, Error> {
@@ -182,7 +211,7 @@ impl Setup {
     /// Whether the map has a socket of anybody's; None if that cannot be found out.
     fn is_used(&self) -> Option<bool> {
         let insns = program::probe(self.map.raw());
-        let probe = bpf::load_xdp(&insns, program::PROBE_NAME).ok()?;
+        let probe = bpf::load_xdp(&insns, program::PROBE_NAME, None).ok()?;
         let mut packet = [0u8; PROBE_PACKET];
         for queue_id in 0..self.map_entries {
             packet.get_mut(..4)?.copy_from_slice(&queue_id.to_ne_bytes());
@@ -193,21 +222,26 @@ impl Setup {
         Some(false)
     }
 
-    fn detach(&self, modes: u32) {
+    /// Says whether there was something to detach.
+    fn detach(&self, modes: u32) -> bool {
         let Device { ifindex, ifname, .. } = &self.device;
         // Only this program: another may have come in its place, or none.
         let flags = modes | bpf::XDP_FLAGS_REPLACE;
         let mut words = Words::none();
         match netlink::set_xdp(*ifindex, -1, flags, Some(self.prog.raw()), &mut words) {
-            Ok(()) => log::info!("{ifname}: detached the default program (id {})", self.id),
+            Ok(()) => {
+                log::info!("{ifname}: detached the default program (id {})", self.id);
+                true
+            }
             // Before Linux 5.7 there is no such condition.
             Err(Errno::EINVAL)
                 if netlink::xdp_ids(*ifindex).is_ok_and(|found| found.any() == Some(self.id)) =>
             {
-                let _ = netlink::set_xdp(*ifindex, -1, modes, None, &mut words);
+                netlink::set_xdp(*ifindex, -1, modes, None, &mut words).is_ok()
             }
             Err(e) => {
                 log::info!("{ifname}: program {} is not there any more: {e}{words}", self.id);
+                false
             }
         }
     }
@@ -216,12 +250,18 @@ impl Setup {
 impl Drop for Setup {
     fn drop(&mut self) {
         let Some(modes) = self.removable else { return };
-        if self.is_used() != Some(false) {
+        let users = self.count.as_mut().and_then(|count| count.leave().ok());
+        if users != Some(0) && self.is_used() != Some(false) {
             return;
         }
-        self.detach(modes);
+        if let Some(count) = &mut self.count {
+            count.set(0);
+        }
         // Somebody who found the program just before may have put a socket in since.
-        if self.is_used() == Some(true) {
+        if self.detach(modes) && self.is_used() == Some(true) {
+            if let Some(count) = &mut self.count {
+                count.set(1);
+            }
             let flags = modes | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
             let (ifindex, prog) = (self.device.ifindex, self.prog.raw());
             let _ = netlink::set_xdp(ifindex, prog, flags, None, &mut Words::none());
