@@ -99,7 +99,7 @@ $(B)/examples/%: c-examples/%.c c-examples/common.c c-examples/common.h include/
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< c-examples/common.c $(LINK)
 
-$(B)/tests/%: tests/c/%.c tests/c/harness.h include/xsk.h $(B)/libxsk.so $(B)/$(SONAME)
+$(B)/tests/%: tests/c/%.c $(wildcard tests/c/*.h) include/xsk.h $(B)/libxsk.so $(B)/$(SONAME)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -o $@ $< $(LINK) -pthread
 

@@ -286,11 +286,13 @@ struct xsk_socket_stats {
 	 * here and there; those that found the RX ring full only there.
 	 */
 	uint64_t rx_dropped;
-	/** Kernel: addresses in the fill ring that were outside the UMEM. */
+	/**
+	 * Kernel: addresses in the fill ring that were outside the UMEM (0 all the
+	 * same in copy mode on Linux 6.18).
+	 */
 	uint64_t rx_invalid_descs;
 	/**
-	 * Kernel: descriptors in the TX ring that were invalid. They are dropped, and
-	 * their frames are not completed.
+	 * Kernel: descriptors in the TX ring that were invalid, and not sent.
 	 */
 	uint64_t tx_invalid_descs;
 	/**
@@ -868,8 +870,9 @@ struct xdp_desc *xsk_tx_desc(struct xsk_socket *socket, uint32_t idx);
  * Gives the oldest claimed entries to the kernel.
  *
  * A descriptor that is invalid (no length, outside the UMEM, crossing the end of a
- * frame) is dropped by the kernel and its frame never completed: see
- * tx_invalid_descs in xsk_socket_stats(). xsk_tx_kick() comes next.
+ * frame) is not sent: see tx_invalid_descs in xsk_socket_stats(). Linux 6.18 gives
+ * its frame back as if it were; a kernel that does not keeps it. xsk_tx_kick() comes
+ * next.
  *
  * @return how many: n, or all that are claimed if they are fewer; 0 if socket is
  *         NULL
@@ -963,7 +966,8 @@ uint32_t xsk_comp_get(struct xsk_socket *socket,
  * Has the kernel send what is in the TX ring, if the ring's flag asks for it.
  *
  * In copy mode that is always so, the kernel sends during the call, and one call
- * moves at most the tx_budget of xsk_socket_info().
+ * moves at most the tx_budget of xsk_socket_info(), and nothing behind an invalid
+ * descriptor, which the next call skips.
  *
  * @param[in] socket  a bound socket
  * @param[in] flags   XSK_KICK_FORCE or 0

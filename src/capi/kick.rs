@@ -30,7 +30,8 @@ fn kicked(result: Result<Kick, Error>) -> c_int {
 /// Has the kernel send what is in the TX ring, if the ring's flag asks for it.
 ///
 /// In copy mode that is always so, the kernel sends during the call, and one call
-/// moves at most the tx_budget of xsk_socket_info().
+/// moves at most the tx_budget of xsk_socket_info(), and nothing behind an invalid
+/// descriptor, which the next call skips.
 ///
 /// @param[in] socket  a bound socket
 /// @param[in] flags   XSK_KICK_FORCE or 0

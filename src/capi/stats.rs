@@ -32,10 +32,10 @@ pub struct xsk_socket_stats {
     /// frame. In copy mode those that found no frame in the fill ring are counted
     /// here and there; those that found the RX ring full only there.
     pub rx_dropped: u64,
-    /// Kernel: addresses in the fill ring that were outside the UMEM.
+    /// Kernel: addresses in the fill ring that were outside the UMEM (0 all the
+    /// same in copy mode on Linux 6.18).
     pub rx_invalid_descs: u64,
-    /// Kernel: descriptors in the TX ring that were invalid. They are dropped, and
-    /// their frames are not completed.
+    /// Kernel: descriptors in the TX ring that were invalid, and not sent.
     pub tx_invalid_descs: u64,
     /// Kernel: packets dropped because the RX ring was full: the program is too
     /// slow.

@@ -42,8 +42,9 @@ pub unsafe extern "C" fn xsk_tx_desc(socket: *mut xsk_socket, idx: u32) -> *mut 
 /// Gives the oldest claimed entries to the kernel.
 ///
 /// A descriptor that is invalid (no length, outside the UMEM, crossing the end of a
-/// frame) is dropped by the kernel and its frame never completed: see
-/// tx_invalid_descs in xsk_socket_stats(). xsk_tx_kick() comes next.
+/// frame) is not sent: see tx_invalid_descs in xsk_socket_stats(). Linux 6.18 gives
+/// its frame back as if it were; a kernel that does not keeps it. xsk_tx_kick() comes
+/// next.
 ///
 /// @return how many: n, or all that are claimed if they are fewer; 0 if socket is
 ///         NULL

@@ -89,20 +89,17 @@ pub struct FrameCache {
 const CACHE: usize = 256;
 
 impl FrameCache {
-    /// An empty cache of a pool of `count` frames: small enough that sixteen
-    /// caches cannot keep all frames from the others.
+    /// An empty cache of a pool of `count` frames: small enough that sixteen caches
+    /// cannot keep all frames from the others, and of no room where there are few.
     pub fn new(pool: Shared<FramePool>, count: u32) -> Result<FrameCache, Errno> {
-        let room = CACHE.min(count as usize / 16).max(2);
+        let room = CACHE.min(count as usize / 16) & !1;
         Ok(FrameCache { pool, at_hand: Stack::new(room)? })
     }
 
     /// A frame, from the pool if none is at hand; None when both are empty.
     #[inline]
     pub fn pop(&mut self) -> Option<u32> {
-        if self.at_hand.len == 0 {
-            self.fetch();
-        }
-        self.at_hand.pop()
+        self.at_hand.pop().or_else(|| self.pop_slow())
     }
 
     /// Takes a frame back; false if the pool has all its frames already.
@@ -112,16 +109,19 @@ impl FrameCache {
     }
 
     #[cold]
-    fn fetch(&mut self) {
+    fn pop_slow(&mut self) -> Option<u32> {
         let half = self.at_hand.frames.len() / 2;
-        self.pool.0.lock().move_to(&mut self.at_hand, half);
+        let mut pool = self.pool.0.lock();
+        pool.move_to(&mut self.at_hand, half);
+        self.at_hand.pop().or_else(|| pool.pop())
     }
 
     #[cold]
     fn push_slow(&mut self, frame: u32) -> bool {
         let half = self.at_hand.frames.len() / 2;
-        self.at_hand.move_to(&mut self.pool.0.lock(), half);
-        self.at_hand.push(frame)
+        let mut pool = self.pool.0.lock();
+        self.at_hand.move_to(&mut pool, half);
+        self.at_hand.push(frame) || pool.push(frame)
     }
 }
 
@@ -224,10 +224,21 @@ mod tests {
 
     #[test]
     fn a_cache_refuses_what_the_pool_has_no_room_for() {
-        let pool = Shared::new(FramePool::new(2).unwrap()).unwrap();
-        let mut cache = FrameCache::new(pool, 2).unwrap();
+        let pool = Shared::new(FramePool::new(32).unwrap()).unwrap();
+        let mut cache = FrameCache::new(pool, 32).unwrap();
         assert!(cache.push(0) && cache.push(1), "they wait at hand");
         assert!(!cache.push(0), "pool and cache are full");
+    }
+
+    #[test]
+    fn few_frames_are_kept_by_nobody() {
+        let pool = Shared::new(FramePool::new(2).unwrap()).unwrap();
+        let mut one = FrameCache::new(pool.clone(), 2).unwrap();
+        let mut other = FrameCache::new(pool.clone(), 2).unwrap();
+        let frames = [one.pop().unwrap(), one.pop().unwrap()];
+        assert_eq!(other.pop(), None);
+        assert!(one.push(frames[0]) && one.push(frames[1]));
+        assert!(other.pop().is_some() && other.pop().is_some(), "not stuck in the first");
     }
 
     #[test]
