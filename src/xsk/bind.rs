@@ -32,9 +32,16 @@ impl Socket {
         let deadline = clock::monotonic_ms().saturating_add(config.retry_ms.into());
         let (control, device) = find_device(self.netns, ifname)?;
         // Above what the device could ever have; else the kernel knows best.
-        if queue_id >= device.queues && control.channels(&device.ifname).is_ok() {
-            let queues = control.channels(&device.ifname).map_or(0, |channels| channels.current());
-            return Err(no_such_queue(&device.ifname, queue_id, queues));
+        if queue_id >= device.queues {
+            let retry_ms = config.retry_ms.into();
+            return Err(explain(
+                Errno::EINVAL,
+                &control,
+                &device.ifname,
+                queue_id,
+                false,
+                retry_ms,
+            ));
         }
         let ifname = device.ifname;
         let place = Shared::new(Place::new(ifname, device.ifindex, queue_id));
@@ -209,6 +216,9 @@ pub(super) fn find_device(netns: u64, ifname: &[u8]) -> Result<(Control, Device)
         Err(e) => return fail!(e, "bind: cannot find {ifname}: {e}"),
     };
     let channels = control.channels(&ifname).ok();
-    let queues = channels.map_or(1, |channels| channels.most());
+    let queues = match channels {
+        Some(channels) => channels.most(),
+        None => netlink::queues(ifindex).unwrap_or(1),
+    };
     Ok((control, Device { ifname, ifindex, netns, queues }))
 }

@@ -1,5 +1,7 @@
 //! A socket the libxdp way: made, bound and given its program in one call.
 
+use alloc::vec::Vec;
+
 use crate::sys::heap::Shared;
 use crate::sys::netdev::Control;
 use crate::sys::socket::RingKind;
@@ -140,15 +142,37 @@ fn descriptor(umem: &Umem, legacy: &Legacy, state: &mut State) -> Result<Shared<
     }
     // The sockets are gone and the binding is not: the number gets another file.
     umem.register(fresh.raw()).map_err(|e| umem.explain_register(e))?;
-    let lent = state.saved.take().and_then(|(fill, comp)| fill.lent().zip(comp.lent()));
+    let old = state.saved.take();
     if let Err(e) = legacy.fd.become_copy_of(&fresh) {
         return fail!(e, "socket: the descriptor of the UMEM cannot be renewed: {e}");
     }
     (state.bound, state.rx_size, state.tx_size) = (false, None, None);
-    if let Some((fill, comp)) = lent {
-        state.saved = Some(make_rings(legacy.fd(), umem.config(), fill, comp)?);
+    if let Some((Some(fill), Some(comp))) = old.as_ref().map(|old| (old.0.lent(), old.1.lent())) {
+        state.saved = Some(renew_rings(umem, legacy.fd(), old, fill, comp)?);
     }
     Ok(legacy.fd.clone())
+}
+
+/// New rings in the structs of old ones, with the frames that the kernel has left in
+/// the fill ring.
+fn renew_rings(
+    umem: &Umem,
+    fd: RawFd,
+    old: Option<Pair>,
+    fill: Lent,
+    comp: Lent,
+) -> Result<Pair, Error> {
+    let mut left = Vec::new();
+    if let Some((old, _)) = &old {
+        let span = old.unconsumed();
+        left.try_reserve_exact(span.count as usize)
+            .or_else(|_| out_of_memory(Errno::ENOMEM, "socket"))?;
+        left.extend(span.indices().filter_map(|index| old.read(index)));
+    }
+    drop(old);
+    let mut rings = make_rings(fd, umem.config(), fill, comp)?;
+    rings.0.put(&left);
+    Ok(rings)
 }
 
 /// The fill and completion ring of a queue that has none yet.
