@@ -601,6 +601,22 @@ static void socket_delete_orders(void)
 	end_all();
 }
 
+/* What a failure does to the caller's handle. */
+static void socket_written(void)
+{
+	struct xsk_socket *was = (struct xsk_socket *)(uintptr_t)16;
+
+	a = was;
+	new_umem();
+	if (P[0] == 0)
+		DO(xsk_socket__create(&a, "nosuch", 0, umem, &rx, &tx, &scfg));
+	else
+		DO(xsk_socket__create(&a, "xa", 9, umem, &rx, &tx, &scfg));
+	say("a after failure", "%s", a == was ? "as before" : a ? "another" : "NULL");
+	a = NULL;
+	end_all();
+}
+
 static void socket_twice(void)
 {
 	new_umem();
@@ -701,6 +717,7 @@ static void socket_scenarios(void)
 	run(socket_delete_orders, "socket_delete_orders");
 	for (P[0] = 0; P[0] < 2; P[0]++) {
 		run(socket_twice, "socket_twice_%ld", P[0]);
+		run(socket_written, "socket_written_%ld", P[0]);
 		run(socket_down, "socket_down_%ld", P[0]);
 		run(socket_gone, "socket_gone_%ld", P[0]);
 	}
