@@ -165,7 +165,7 @@ XDP_ALWAYS_INLINE void *xsk_umem__get_data(void *umem_area, __u64 addr)
 /* With unaligned chunks an address is that of the chunk and, above bit 48, an offset. */
 XDP_ALWAYS_INLINE __u64 xsk_umem__extract_addr(__u64 addr)
 {
-	return addr & XSK_UNALIGNED_BUF_ADDR_MASK;
+	return addr & (((__u64)1 << XSK_UNALIGNED_BUF_OFFSET_SHIFT) - 1);
 }
 
 XDP_ALWAYS_INLINE __u64 xsk_umem__extract_offset(__u64 addr)
