@@ -118,16 +118,6 @@ source_part() {
 	else
 		skip source_after_libxdp.h 'no libxdp-dev'
 	fi
-	# As old code is built: its headers for libxdp's, its library for -lxdp.
-	if has ld; then
-		case_is source_static static_use
-	fi
-}
-
-# The archive has the native names alone, so this must not link.
-static_use() {
-	# shellcheck disable=SC2086
-	! $CC -Iinclude -o "$scratch/use" tests/compat/use.c build/libxsk.a 2>/dev/null
 }
 
 # --- differential

@@ -65,8 +65,8 @@ file == 1 && /^[^#]/ && NF {
 	n = split($0, fields, / *\| */)
 	for (i = 1; i <= 5; i++)
 		rule[rules, i] = i < 5 ? "^(" fields[i] ")$" : fields[i]
-	gsub(/ or /, "|", rule[rules, 1])
-	gsub(/ or /, "|", rule[rules, 2])
+	for (i = 1; i <= 4; i++)
+		gsub(/ or /, "|", rule[rules, i])
 	source[rules] = $0
 	if (n != 6)
 		fail("list", "not six fields: " $0)

@@ -859,8 +859,66 @@ static void shared_many(void)
 	end_all();
 }
 
+/* An interface of the same name, index and queue in another network namespace. */
+static void shared_namespaces(void)
+{
+	unsigned int index = if_nametoindex("xa");
+	int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	new_umem();
+	new_socket(P[0] & 2 ? &pcfg : &scfg);
+	enter_namespace();
+	make_pair("xa", "xb", 2);
+	say("same index", "%d", if_nametoindex("xa") == index);
+	said("b", xsk_socket__create_shared(&b, "xa", 0, umem, &rx2, &tx2, P[0] & 1 ? &fill2 : NULL,
+					    P[0] & 1 ? &comp2 : NULL, P[0] & 2 ? &pcfg : &scfg));
+	say_attached("xa");
+	if (b) {
+		feed(&fill2, 0, 32, ucfg.frame_size);
+		if (P[0] & 2)
+			receive("rx of b", "xb", &rx2, b, 8, 1);
+		transmit("tx of b", "xb", &tx2, &comp2, b, 8);
+		DELETE(b);
+	}
+	say_attached("xa");
+	end_all();
+	/* Deleted from elsewhere: its program goes all the same. */
+	if (setns(before, CLONE_NEWNET) != 0)
+		DIE("setns");
+	close(before);
+	say_attached("xa");
+}
+
+/* The descriptor of the UMEM in two sockets' lives, and rings of other sizes. */
+static void shared_sizes(void)
+{
+	new_umem();
+	new_socket(&scfg);
+	scfg.rx_size = (uint32_t)P[0];
+	scfg.tx_size = (uint32_t)P[1];
+	said("b", xsk_socket__create_shared(&b, "xa", 1, umem, &rx2, P[1] ? &tx2 : NULL, &fill2,
+					    &comp2, &scfg));
+	SAY_RING(rx2);
+	SAY_RING(tx2);
+	SAY_RING(fill2);
+	SAY_RING(comp2);
+	if (b && P[1])
+		transmit("tx of b", "xb", &tx2, &comp2, b, 4);
+	end_all();
+}
+
 static void shared_scenarios(void)
 {
+	static const long sizes[][2] = { { 8, 8 }, { 4096, 16 }, { 16, 4096 }, { 64, 0 }, { 1, 4 } };
+	size_t i;
+
+	for (P[0] = 0; P[0] < 4; P[0]++)
+		run(shared_namespaces, "shared_namespaces_%ld", P[0]);
+	for (i = 0; i < COUNT(sizes); i++) {
+		P[0] = sizes[i][0];
+		P[1] = sizes[i][1];
+		run(shared_sizes, "shared_sizes_%ld_%ld", P[0], P[1]);
+	}
 	for (P[0] = 0; P[0] < 4; P[0]++)
 		for (P[1] = 0; P[1] < 4; P[1]++)
 			for (P[2] = 0; P[2] < 3; P[2]++)
