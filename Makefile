@@ -113,8 +113,8 @@ check-root: all tests
 	CC="$(CC)" CARGO="$(CARGO)" tests/run.sh root
 
 # Against programs and libraries that are not ours: libxdp, DPDK. Debian's packages.
-check-peers: all
-	CC="$(CC)" tests/peers.sh
+check-peers: lib header examples
+	CC="$(CC)" CARGO="$(CARGO)" tests/run.sh peers
 
 check-abi: $(LIB) $(ARCHIVE) $(COMPAT) include/xsk.h
 	NM="$(NM)" tests/abi.sh $(LIB) $(ARCHIVE) $(COMPAT)

@@ -318,7 +318,7 @@ testpmd_part() {
 		case_is testpmd_shared_umem_two_queues testpmd 2000 io pa0,shared_umem=1 \
 			pa0,start_queue=1,shared_umem=1 pb0
 	else
-		skip testpmd_shared_umem "this DPDK was built without it"
+		echo "# testpmd_shared_umem is not there: this DPDK was built without it"
 	fi
 }
 

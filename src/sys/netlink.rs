@@ -73,48 +73,71 @@ impl fmt::Display for Words {
     }
 }
 
-/// Asks which programs are attached to an interface of this thread's namespace.
-pub fn xdp_ids(ifindex: u32) -> Result<XdpIds, Errno> {
-    let mut request = Request::new(libc::RTM_GETLINK, 0, ifindex);
-    parse(&request.send()?)
-}
+/// A socket to ask and change the links of one network namespace: that of the thread
+/// that opened it, wherever threads go later.
+pub struct Route(OwnedFd);
 
-/// How many queues an interface was made with, of the direction that has more: no
-/// queue above is in use.
-pub fn queues(ifindex: u32) -> Result<u32, Errno> {
-    let answer = Request::new(libc::RTM_GETLINK, 0, ifindex).send()?;
-    let attributes = Attributes(link(&answer)?);
-    let counts = attributes.filter(|(kind, _)| [IFLA_NUM_TX, IFLA_NUM_RX].contains(kind));
-    counts.filter_map(|(_, value)| u32_at(value, 0)).max().ok_or(Errno::EOPNOTSUPP)
-}
-
-/// Attaches a program to an interface, or detaches what is there where `prog` is
-/// -1. With XDP_FLAGS_REPLACE (Linux 5.7) only instead of the program `expected`.
-/// `words` gets what is said beside an errno.
-pub fn set_xdp(
-    ifindex: u32,
-    prog: RawFd,
-    flags: u32,
-    expected: Option<RawFd>,
-    words: &mut Words,
-) -> Result<(), Errno> {
-    let mut request = Request::new(libc::RTM_SETLINK, libc::NLM_F_ACK as u16, ifindex);
-    let attributes = if expected.is_some() { 3 } else { 2 };
-    request.put(&(4 + attributes * 8u16).to_ne_bytes());
-    request.put(&(IFLA_XDP | NLA_NESTED).to_ne_bytes());
-    request.put_u32(IFLA_XDP_FD, prog as u32);
-    request.put_u32(IFLA_XDP_FLAGS, flags);
-    if let Some(expected) = expected {
-        request.put_u32(IFLA_XDP_EXPECTED_FD, expected as u32);
-    }
-    let answer = request.send()?;
-    match u32_at(&answer, HEADER).map(|errno| Errno::from_answer(errno as c_int)) {
-        Some(None) => Ok(()),
-        Some(Some(errno)) => {
-            *words = said(&answer);
-            Err(errno)
+impl Route {
+    /// Opens it; to ask needs no privilege.
+    pub fn open() -> Result<Route, Errno> {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+        // SAFETY: integers only.
+        let fd = check(|| unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) })
+            .map(OwnedFd::adopt)?;
+        for option in [NETLINK_CAP_ACK, NETLINK_EXT_ACK] {
+            let (one, size) = (1 as c_int, size_of::<c_int>() as libc::socklen_t);
+            let (level, from) = (libc::SOL_NETLINK, (&raw const one).cast());
+            // A kernel that lacks one answers without words.
+            // SAFETY: the kernel reads `size` bytes of `one`, which has that many.
+            let _ = check(|| unsafe { libc::setsockopt(fd.raw(), level, option, from, size) });
         }
-        None => Err(Errno::EINVAL),
+        Ok(Route(fd))
+    }
+
+    /// Asks which programs are attached to an interface.
+    pub fn xdp_ids(&self, ifindex: u32) -> Result<XdpIds, Errno> {
+        let mut request = Request::new(libc::RTM_GETLINK, 0, ifindex);
+        parse(&request.send(self)?)
+    }
+
+    /// How many queues an interface was made with, of the direction that has more: no
+    /// queue above is in use.
+    pub fn queues(&self, ifindex: u32) -> Result<u32, Errno> {
+        let answer = Request::new(libc::RTM_GETLINK, 0, ifindex).send(self)?;
+        let attributes = Attributes(link(&answer)?);
+        let counts = attributes.filter(|(kind, _)| [IFLA_NUM_TX, IFLA_NUM_RX].contains(kind));
+        counts.filter_map(|(_, value)| u32_at(value, 0)).max().ok_or(Errno::EOPNOTSUPP)
+    }
+
+    /// Attaches a program to an interface, or detaches what is there where `prog` is
+    /// -1. With XDP_FLAGS_REPLACE (Linux 5.7) only instead of the program `expected`.
+    /// `words` gets what is said beside an errno.
+    pub fn set_xdp(
+        &self,
+        ifindex: u32,
+        prog: RawFd,
+        flags: u32,
+        expected: Option<RawFd>,
+        words: &mut Words,
+    ) -> Result<(), Errno> {
+        let mut request = Request::new(libc::RTM_SETLINK, libc::NLM_F_ACK as u16, ifindex);
+        let attributes = if expected.is_some() { 3 } else { 2 };
+        request.put(&(4 + attributes * 8u16).to_ne_bytes());
+        request.put(&(IFLA_XDP | NLA_NESTED).to_ne_bytes());
+        request.put_u32(IFLA_XDP_FD, prog as u32);
+        request.put_u32(IFLA_XDP_FLAGS, flags);
+        if let Some(expected) = expected {
+            request.put_u32(IFLA_XDP_EXPECTED_FD, expected as u32);
+        }
+        let answer = request.send(self)?;
+        match u32_at(&answer, HEADER).map(|errno| Errno::from_answer(errno as c_int)) {
+            Some(None) => Ok(()),
+            Some(Some(errno)) => {
+                *words = said(&answer);
+                Err(errno)
+            }
+            None => Err(Errno::EINVAL),
+        }
     }
 }
 
@@ -141,7 +164,7 @@ impl Request {
         request.put(&0u32.to_ne_bytes()); // the length, in the end
         request.put(&kind.to_ne_bytes());
         request.put(&(libc::NLM_F_REQUEST as u16 | flags).to_ne_bytes());
-        request.put(&[0; 8]); // sequence number and port: one request a socket
+        request.put(&[0; 8]); // sequence number and port: one request at a time
         request.put(&[0; 4]); // struct ifinfomsg: family, type
         request.put(&ifindex.to_ne_bytes());
         request.put(&[0; 8]); // flags and change mask
@@ -162,26 +185,15 @@ impl Request {
     }
 
     /// Sends it, and gives the first message of the answer.
-    fn send(&mut self) -> Result<Vec<u8>, Errno> {
+    fn send(&mut self, route: &Route) -> Result<Vec<u8>, Errno> {
         let len = self.len as u32;
         if let Some(to) = self.bytes.get_mut(..4) {
             to.copy_from_slice(&len.to_ne_bytes());
         }
-        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
-        // SAFETY: integers only.
-        let fd = check(|| unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) })
-            .map(OwnedFd::adopt)?;
-        for option in [NETLINK_CAP_ACK, NETLINK_EXT_ACK] {
-            let (one, size) = (1 as c_int, size_of::<c_int>() as libc::socklen_t);
-            let (level, from) = (libc::SOL_NETLINK, (&raw const one).cast());
-            // A kernel that lacks one answers without words.
-            // SAFETY: the kernel reads `size` bytes of `one`, which has that many.
-            let _ = check(|| unsafe { libc::setsockopt(fd.raw(), level, option, from, size) });
-        }
         let request = self.bytes.get(..self.len).unwrap_or(&[]);
         // SAFETY: the kernel reads the request's bytes.
         check(|| unsafe {
-            libc::send(fd.raw(), request.as_ptr().cast(), request.len(), 0) as c_int
+            libc::send(route.0.raw(), request.as_ptr().cast(), request.len(), 0) as c_int
         })?;
 
         let mut answer: Vec<u8> = Vec::new();
@@ -190,7 +202,7 @@ impl Request {
         // SAFETY: the kernel writes at most `ROOM` bytes, and `answer` has them. It
         // has answered when `send` returns, so this does not wait.
         let len = check(|| unsafe {
-            libc::recv(fd.raw(), answer.as_mut_ptr().cast(), ROOM, libc::MSG_DONTWAIT) as c_int
+            libc::recv(route.0.raw(), answer.as_mut_ptr().cast(), ROOM, libc::MSG_DONTWAIT) as c_int
         })?;
         answer.truncate(len as usize);
         Ok(answer)
@@ -308,7 +320,8 @@ mod tests {
 
     #[test]
     fn the_kernel_answers_for_the_loopback_interface() {
-        assert_eq!(xdp_ids(1).map(|ids| ids.hardware), Ok(0));
-        assert_eq!(queues(1), Ok(1));
+        let route = Route::open().unwrap();
+        assert_eq!(route.xdp_ids(1).map(|ids| ids.hardware), Ok(0));
+        assert_eq!(route.queues(1), Ok(1), "the same socket serves again");
     }
 }

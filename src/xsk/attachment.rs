@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use crate::sys::bpf::{self, Insn, ObjectName};
 use crate::sys::heap::Shared;
 use crate::sys::netdev::IfName;
+use crate::sys::netlink::Route;
 use crate::sys::thread::Mutex;
-use crate::sys::{Errno, OwnedFd, RawFd, clock, netlink};
+use crate::sys::{Errno, OwnedFd, RawFd, clock};
 use crate::xsk::config::XdpMode;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::program;
@@ -153,7 +154,7 @@ fn attach_or_join(
     deadline: u64,
 ) -> Result<Attachment, Error> {
     loop {
-        let found = match netlink::xdp_ids(device.ifindex) {
+        let found = match Route::open().and_then(|route| route.xdp_ids(device.ifindex)) {
             Ok(ids) => ids,
             Err(e) => {
                 return fail!(e, "bind: cannot ask for the programs on {}: {e}", device.ifname);

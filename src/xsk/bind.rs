@@ -2,7 +2,8 @@
 
 use crate::sys::heap::Shared;
 use crate::sys::netdev::{Control, IfName};
-use crate::sys::{Errno, RawFd, clock, netlink};
+use crate::sys::netlink::Route;
+use crate::sys::{Errno, RawFd, clock};
 use crate::xsk::attachment::{self, Device, Hold};
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
 use crate::xsk::error::{Error, error, fail};
@@ -143,7 +144,7 @@ pub(super) fn explain(
 ) -> Error {
     let queues = match control.channels(ifname) {
         Ok(channels) => Ok(channels.current()),
-        Err(_) => control.ifindex(ifname).and_then(netlink::queues),
+        Err(_) => control.ifindex(ifname).and_then(|ifindex| Route::open()?.queues(ifindex)),
     };
     let why = match errno {
         Errno::EINVAL => match queues {
@@ -218,7 +219,7 @@ pub(super) fn find_device(netns: u64, ifname: &[u8]) -> Result<(Control, Device)
     let channels = control.channels(&ifname).ok();
     let queues = match channels {
         Some(channels) => channels.most(),
-        None => netlink::queues(ifindex).unwrap_or(1),
+        None => Route::open().and_then(|route| route.queues(ifindex)).unwrap_or(1),
     };
     Ok((control, Device { ifname, ifindex, netns, queues }))
 }

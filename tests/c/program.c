@@ -344,8 +344,8 @@ TEST(what_is_no_xskmap_with_room_is_refused_and_the_socket_can_be_bound_again)
 #define BIND_TO(fd) \
 	xsk_socket_bind(end.socket, XA, 1, \
 			&XSK_BIND_PARAMS(.flags = XSK_BIND_XSKMAP, .xskmap_fd = fd))
-	CHECK_FAILS(BIND_TO(-1), -EBADFD, "xskmap_fd -1", "not a BPF map");
-	CHECK_FAILS(BIND_TO(9999), -EBADFD, "xskmap_fd 9999", "not a BPF map");
+	CHECK_FAILS(BIND_TO(-1), -EBADF, "xskmap_fd -1", "not a BPF map");
+	CHECK_FAILS(BIND_TO(9999), -EBADF, "xskmap_fd 9999", "not a BPF map");
 	CHECK_FAILS(BIND_TO(null), -EINVAL, "is not an XSKMAP");
 	CHECK_FAILS(BIND_TO(array), -EINVAL, "is not an XSKMAP");
 	CHECK_FAILS(BIND_TO(map), -E2BIG, "queue 1", "1 entries");

@@ -22,7 +22,7 @@ pub struct Count {
 impl Count {
     /// A new one, of one user.
     pub fn create() -> Result<Count, Errno> {
-        let mut count = Count { map: bpf::create_number(COUNT_NAME)?, value: try_slice(0, 4)? };
+        let mut count = Count { map: bpf::create_numbers(COUNT_NAME)?, value: try_slice(0, 8)? };
         bpf::write_number(count.map.raw(), &mut count.value, 1)?;
         Ok(count)
     }
@@ -55,6 +55,24 @@ impl Count {
         let users = bpf::read_number(self.map.raw(), &mut self.value)?.saturating_sub(1);
         bpf::write_number(self.map.raw(), &mut self.value, users)?;
         Ok(users)
+    }
+
+    /// Notes that the program is to stay though its map is empty: somebody asked for
+    /// the program alone. Behind the count, where libxdp does not look; a program of
+    /// libxdp's own has no place for it.
+    pub fn keep(&mut self) {
+        if let Ok(users) = bpf::read_number(self.map.raw(), &mut self.value) {
+            if let Some(note) = self.value.get_mut(4..8) {
+                note.copy_from_slice(&1u32.to_ne_bytes());
+            }
+            self.set(users);
+        }
+    }
+
+    /// Whether that was noted.
+    pub fn is_kept(&mut self) -> bool {
+        let read = bpf::read_number(self.map.raw(), &mut self.value);
+        read.is_ok() && self.value.get(4..8).is_some_and(|note| note != [0; 4])
     }
 
     /// So many users, whatever was noted.

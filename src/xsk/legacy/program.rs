@@ -7,7 +7,7 @@
 
 use crate::sys::bpf;
 use crate::sys::netdev::Control;
-use crate::sys::netlink::{self, Words};
+use crate::sys::netlink::{Route, Words};
 use crate::sys::{Errno, OwnedFd, RawFd, clock};
 use crate::xsk::attachment::{self, Device};
 use crate::xsk::bind::find_device;
@@ -19,11 +19,13 @@ use crate::xsk::program::{self, PROBE_PACKET};
 
 /// How long a program that comes or goes is waited for.
 const PATIENCE_MS: u64 = 1000;
-const MODES: u32 = bpf::XDP_FLAGS_SKB_MODE | bpf::XDP_FLAGS_DRV_MODE | bpf::XDP_FLAGS_HW_MODE;
+const MODES: [u32; 3] = [bpf::XDP_FLAGS_SKB_MODE, bpf::XDP_FLAGS_DRV_MODE, bpf::XDP_FLAGS_HW_MODE];
 
 /// The program on an interface, as long as a socket uses it.
 pub struct Setup {
     device: Device,
+    /// Into the interface's namespace, which the thread may have left by the end.
+    route: Route,
     prog: OwnedFd,
     pub id: u32,
     pub mode: XdpMode,
@@ -41,13 +43,15 @@ pub struct Setup {
 pub fn setup(device: &Device, flags: u32) -> Result<Setup, Error> {
     let deadline = clock::monotonic_ms() + PATIENCE_MS;
     loop {
-        let found = match netlink::xdp_ids(device.ifindex) {
-            Ok(found) => found,
+        let route = Route::open();
+        let asked = route.and_then(|route| Ok((route.xdp_ids(device.ifindex)?, route)));
+        let (found, route) = match asked {
+            Ok(asked) => asked,
             Err(e) => return fail!(e, "program: cannot ask what {} has: {e}", device.ifname),
         };
         let done = match found.any() {
-            Some(id) => join(device, id, found.native == id)?,
-            None => attach(device, flags)?,
+            Some(id) => join(device, route, id, found.native == id)?,
+            None => attach(device, route, flags)?,
         };
         match done {
             Some(setup) => return Ok(setup),
@@ -81,7 +85,7 @@ pub fn setup_by_index(ifindex: u32, map: Option<&mut RawFd>) -> Result<(), Error
 }
 
 /// Uses the map of a program that is there; None if it went.
-fn join(device: &Device, id: u32, native: bool) -> Result<Option<Setup>, Error> {
+fn join(device: &Device, route: Route, id: u32, native: bool) -> Result<Option<Setup>, Error> {
     let ifname = &device.ifname;
     let prog = match bpf::program_by_id(id) {
         Ok(prog) => prog,
@@ -117,6 +121,7 @@ fn join(device: &Device, id: u32, native: bool) -> Result<Option<Setup>, Error> 
         };
         return Ok(Some(Setup {
             device: *device,
+            route,
             prog,
             id,
             mode,
@@ -137,7 +142,7 @@ fn join(device: &Device, id: u32, native: bool) -> Result<Option<Setup>, Error> 
 }
 
 /// Loads and attaches the default program; None if another one was faster.
-fn attach(device: &Device, flags: u32) -> Result<Option<Setup>, Error> {
+fn attach(device: &Device, route: Route, flags: u32) -> Result<Option<Setup>, Error> {
     let ifname = &device.ifname;
     let (map, map_entries) = attachment::make_map(device.queues)?;
     let count = match Count::create() {
@@ -149,21 +154,23 @@ fn attach(device: &Device, flags: u32) -> Result<Option<Setup>, Error> {
     let btf = btf::bytes().and_then(|bytes| bpf::load_btf(&bytes)).ok();
     let types = btf.as_ref().map(|fd| (fd.raw(), btf::FUNC_ID));
     let (prog, id) = attachment::load_program(&insns, program::LEGACY_NAME, types)?;
-    let mode_bits = flags & MODES;
+    // The first that is set, as libxdp has it; none: what the driver can.
+    let mode_bits = MODES.into_iter().find(|mode| flags & mode != 0).unwrap_or(0);
     let wanted = mode_bits | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
     let mut words = Words::none();
-    match netlink::set_xdp(device.ifindex, prog.raw(), wanted, None, &mut words) {
+    match route.set_xdp(device.ifindex, prog.raw(), wanted, None, &mut words) {
         Ok(()) => {}
         Err(Errno::EBUSY | Errno::EEXIST) => return Ok(None),
         Err(e) => return not_attached(e, words, device, mode_bits),
     }
     // What the kernel made of no mode bit at all.
-    let native = netlink::xdp_ids(device.ifindex).is_ok_and(|found| found.native == id);
+    let native = route.xdp_ids(device.ifindex).is_ok_and(|found| found.native == id);
     let mode = if native { XdpMode::Native } else { XdpMode::Generic };
     log::info!("{ifname}: attached the default program over netlink (id {id}, {mode:?})");
     let removable = Some(mode_bits);
     Ok(Some(Setup {
         device: *device,
+        route,
         prog,
         id,
         mode,
@@ -205,6 +212,9 @@ impl Setup {
             }
         }
         self.removable = None;
+        if let Some(count) = &mut self.count {
+            count.keep();
+        }
         Ok(())
     }
 
@@ -228,16 +238,16 @@ impl Setup {
         // Only this program: another may have come in its place, or none.
         let flags = modes | bpf::XDP_FLAGS_REPLACE;
         let mut words = Words::none();
-        match netlink::set_xdp(*ifindex, -1, flags, Some(self.prog.raw()), &mut words) {
+        match self.route.set_xdp(*ifindex, -1, flags, Some(self.prog.raw()), &mut words) {
             Ok(()) => {
                 log::info!("{ifname}: detached the default program (id {})", self.id);
                 true
             }
             // Before Linux 5.7 there is no such condition.
             Err(Errno::EINVAL)
-                if netlink::xdp_ids(*ifindex).is_ok_and(|found| found.any() == Some(self.id)) =>
+                if self.route.xdp_ids(*ifindex).is_ok_and(|found| found.any() == Some(self.id)) =>
             {
-                netlink::set_xdp(*ifindex, -1, modes, None, &mut words).is_ok()
+                self.route.set_xdp(*ifindex, -1, modes, None, &mut words).is_ok()
             }
             Err(e) => {
                 log::info!("{ifname}: program {} is not there any more: {e}{words}", self.id);
@@ -251,7 +261,8 @@ impl Drop for Setup {
     fn drop(&mut self) {
         let Some(modes) = self.removable else { return };
         let users = self.count.as_mut().and_then(|count| count.leave().ok());
-        if users != Some(0) && self.is_used() != Some(false) {
+        let kept = self.count.as_mut().is_some_and(Count::is_kept);
+        if users != Some(0) && (kept || self.is_used() != Some(false)) {
             return;
         }
         if let Some(count) = &mut self.count {
@@ -264,7 +275,7 @@ impl Drop for Setup {
             }
             let flags = modes | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
             let (ifindex, prog) = (self.device.ifindex, self.prog.raw());
-            let _ = netlink::set_xdp(ifindex, prog, flags, None, &mut Words::none());
+            let _ = self.route.set_xdp(ifindex, prog, flags, None, &mut Words::none());
         }
     }
 }

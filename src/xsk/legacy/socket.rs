@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::sys::heap::Shared;
-use crate::sys::netdev::Control;
+use crate::sys::netdev::{Control, IfName};
 use crate::sys::socket::RingKind;
 use crate::sys::{Errno, OwnedFd, RawFd, abi, clock, socket};
 use crate::xsk::attachment::Device;
@@ -70,6 +70,10 @@ pub fn create_socket(umem: &Shared<Umem>, request: &SocketRequest<'_>) -> Result
     let Some(legacy) = umem.legacy() else {
         return fail!(Errno::EINVAL, "socket: the UMEM is not one of xsk_umem__create()");
     };
+    if IfName::new(request.ifname).is_none() {
+        let name = request.ifname.escape_ascii();
+        return fail!(Errno::ENODEV, "socket: no interface can be named \"{name}\"");
+    }
     let mut state = legacy.state.lock();
     let fd = descriptor(umem, legacy, &mut state)?;
     let own = fd.same(&legacy.fd);
