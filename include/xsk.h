@@ -335,8 +335,8 @@ struct xsk_socket_info {
 	/** Entries of the completion ring. */
 	uint32_t comp_size;
 	/**
-	 * Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the
-	 * size of the TX ring.
+	 * Descriptors that one kick sends in copy mode: 32 (16 in Linux 5.10), or from
+	 * Linux 6.17 on the size of the TX ring.
 	 */
 	uint32_t tx_budget;
 	/** 0. */
@@ -600,8 +600,7 @@ int xsk_socket_wait(struct xsk_socket *socket,
  * @retval -ENXIO     it is gone: destroy the socket
  * @retval -ENOTCONN  the socket is not bound
  * @retval -EINVAL    socket is NULL
- * @note Threads: any. Before Linux 5.11 a link that is down shows in xsk_tx_kick()
- *       only.
+ * @note Threads: any. Before Linux 5.11 the call also sends what is in the TX ring.
  */
 int xsk_socket_check(const struct xsk_socket *socket);
 
@@ -967,7 +966,7 @@ uint32_t xsk_comp_get(struct xsk_socket *socket,
  *
  * In copy mode that is always so, the kernel sends during the call, and one call
  * moves at most the tx_budget of xsk_socket_info(), and nothing behind an invalid
- * descriptor, which the next call skips.
+ * descriptor, which the next call skips: both are XSK_KICK_AGAIN.
  *
  * @param[in] socket  a bound socket
  * @param[in] flags   XSK_KICK_FORCE or 0

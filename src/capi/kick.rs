@@ -31,7 +31,7 @@ fn kicked(result: Result<Kick, Error>) -> c_int {
 ///
 /// In copy mode that is always so, the kernel sends during the call, and one call
 /// moves at most the tx_budget of xsk_socket_info(), and nothing behind an invalid
-/// descriptor, which the next call skips.
+/// descriptor, which the next call skips: both are XSK_KICK_AGAIN.
 ///
 /// @param[in] socket  a bound socket
 /// @param[in] flags   XSK_KICK_FORCE or 0

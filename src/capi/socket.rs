@@ -324,8 +324,7 @@ pub unsafe extern "C" fn xsk_socket_wait(
 /// @retval -ENXIO     it is gone: destroy the socket
 /// @retval -ENOTCONN  the socket is not bound
 /// @retval -EINVAL    socket is NULL
-/// @note Threads: any. Before Linux 5.11 a link that is down shows in xsk_tx_kick()
-///       only.
+/// @note Threads: any. Before Linux 5.11 the call also sends what is in the TX ring.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xsk_socket_check(socket: *const xsk_socket) -> c_int {
     // SAFETY: NULL or alive, as documented.

@@ -135,13 +135,6 @@ pub fn netns_cookie(fd: RawFd) -> u64 {
     }
 }
 
-/// Takes the error that waits on a socket, as SO_ERROR does.
-pub fn pending_error(fd: RawFd) -> Result<(), Errno> {
-    let mut error: c_int = 0;
-    get(fd, libc::SOL_SOCKET, libc::SO_ERROR, &mut error)?;
-    Errno::from_answer(error.saturating_neg()).map_or(Ok(()), Err)
-}
-
 /// Tells the kernel that there is something to send.
 pub fn wake_tx(fd: RawFd) -> Result<(), Errno> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

@@ -44,7 +44,7 @@ pub(super) struct Rings {
 }
 
 /// What one send moves in copy mode unless the kernel is told otherwise:
-/// `TX_BATCH_SIZE` of the kernel's net/xdp/xsk.c.
+/// `TX_BATCH_SIZE` of the kernel's net/xdp/xsk.c (16 in 5.10).
 const KERNEL_TX_BUDGET: u32 = 32;
 
 impl Socket {
@@ -139,9 +139,10 @@ impl Socket {
 
     /// From now on the socket is bound.
     pub(super) fn set_bond(&mut self, bond: Bond) {
-        self.waker.bound(bond.place.clone());
-        self.rx.get_mut().side().waker.bound(bond.place.clone());
-        self.tx.get_mut().side().waker.bound(bond.place.clone());
+        let sides = [&mut self.rx.get_mut().side().waker, &mut self.tx.get_mut().side().waker];
+        for waker in sides.into_iter().chain([&mut self.waker]) {
+            waker.bound(bond.place.clone(), !bond.zero_copy);
+        }
         self.bond = Some(bond);
     }
 

@@ -73,7 +73,11 @@ impl TxSide {
     }
 
     fn wake(&self) -> Result<Kick, Error> {
-        self.side.wake(Waker::wake_tx)
+        let kick = self.side.wake(Waker::wake_tx)?;
+        // What the kernel left in the ring though it sends during the call wants
+        // another one: Linux 5.10 says nothing of a completion ring that is full.
+        let left = self.side.waker.copies() && self.tx.unconsumed().count != 0;
+        Ok(if left { Kick::Again } else { kick })
     }
 
     /// Sends packets; says how many were taken. Their frames are the kernel's

@@ -40,10 +40,6 @@ impl Place {
         self.state.load(Ordering::Relaxed) != state
             && self.state.swap(state, Ordering::Relaxed) != state
     }
-
-    fn is_gone(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == State::Gone as u8
-    }
 }
 
 impl fmt::Display for Place {
@@ -78,17 +74,24 @@ const SLICE_MS: u64 = 1000;
 pub struct Waker {
     fd: RawFd,
     place: Option<Shared<Place>>,
+    copies: bool,
 }
 
 impl Waker {
     /// For a socket that is not bound yet.
     pub fn new(fd: RawFd) -> Waker {
-        Waker { fd, place: None }
+        Waker { fd, place: None, copies: false }
     }
 
-    /// From now on the socket is bound.
-    pub fn bound(&mut self, place: Shared<Place>) {
+    /// From now on the socket is bound, in copy mode or not.
+    pub fn bound(&mut self, place: Shared<Place>, copies: bool) {
         self.place = Some(place);
+        self.copies = copies;
+    }
+
+    /// Whether the kernel copies packets: then it sends during the call.
+    pub fn copies(&self) -> bool {
+        self.copies
     }
 
     /// The queue; an error before `bound`.
@@ -108,13 +111,12 @@ impl Waker {
     /// Has the kernel receive into what is in the fill ring.
     #[cold]
     pub fn wake_rx(&self) -> Result<Kick, Error> {
-        match socket::wake_rx(self.fd) {
+        let answer = match socket::wake_rx(self.fd) {
             // Before Linux 5.11 these sockets have no recvfrom; poll does the same.
-            Err(Errno::EOPNOTSUPP) => {
-                self.outcome(socket::poll(self.fd, RX, 0).map(drop), "rx kick")
-            }
-            answer => self.outcome(answer, "rx kick"),
-        }
+            Err(Errno::EOPNOTSUPP) => socket::poll(self.fd, RX, 0).and_then(|_| self.probe_tx()),
+            answer => answer,
+        };
+        self.outcome(answer, "rx kick")
     }
 
     /// Asks whether the interface is there and up, by a call that does nothing else.
@@ -123,12 +125,19 @@ impl Waker {
         let answer = match socket::wake_rx(self.fd) {
             // No RX ring, which is looked at last.
             Err(Errno::ENOBUFS) => Ok(()),
-            // Before Linux 5.11 only this tells, and only once, of a deleted interface.
-            Err(Errno::EOPNOTSUPP) if self.place()?.is_gone() => Err(Errno::ENXIO),
-            Err(Errno::EOPNOTSUPP) => socket::pending_error(self.fd).map_err(|_| Errno::ENXIO),
+            Err(Errno::EOPNOTSUPP) => self.probe_tx(),
             answer => answer,
         };
         self.outcome(answer, "check").map(drop)
+    }
+
+    /// The same before Linux 5.11: a call that also sends what is in the TX ring.
+    fn probe_tx(&self) -> Result<(), Errno> {
+        match socket::wake_tx(self.fd) {
+            // No TX ring, which is looked at last, or more to send.
+            Err(Errno::ENOBUFS | Errno::EAGAIN | Errno::EBUSY) => Ok(()),
+            answer => answer,
+        }
     }
 
     /// Waits until something of `wanted` holds, for `timeout_ms` at most (negative:
