@@ -5,7 +5,7 @@
 #
 # Everything is in namespaces that end with this script, however it ends. Prints
 # `ok NAME`, `not ok NAME: reason` or `skip NAME: reason`. Arguments are parts to run:
-# source, differential, together, testpmd.
+# source, newer, differential, together, testpmd.
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc} CXX=${CXX:-c++}
 
@@ -56,7 +56,7 @@ fi
 compat=$PWD/build/libxsk-compat.so.1
 warnings='-Wall -Wextra -Wshadow -O2 -g'
 ours="-Iinclude -Lbuild -Wl,-rpath,$PWD/build -lxsk-compat"
-all_parts="source differential together testpmd"
+all_parts="source newer differential together testpmd"
 parts=${*:-$all_parts}
 
 # wants PART
@@ -170,6 +170,19 @@ together_part() {
 		build/examples/rxdrop >"$scratch/verdicts" 2>"$scratch/together.err"
 	if [ $? -gt 1 ] || ! grep -q '^ok ' "$scratch/verdicts"; then
 		echo 'not ok together: the test itself failed' >>"$scratch/verdicts"
+	fi
+	passed_on "$scratch/verdicts"
+}
+
+# --- what libxdp 1.3 has not
+
+# shellcheck disable=SC2086
+newer_part() {
+	if $CC $warnings -std=gnu11 -o "$scratch/newer" tests/compat/newer.c $ours -pthread; then
+		"$scratch/newer" >"$scratch/verdicts" 2>&1
+		grep -q '^ok ' "$scratch/verdicts" || echo 'not ok newer: no case' >>"$scratch/verdicts"
+	else
+		echo 'not ok newer: it does not compile' >"$scratch/verdicts"
 	fi
 	passed_on "$scratch/verdicts"
 }
@@ -330,6 +343,8 @@ for part in $all_parts; do
 		source_part
 	elif [ "${XSK_PEERS_INSIDE-}" != 1 ]; then
 		skip "$part" "needs root, and namespaces"
+	elif [ "$part" = newer ]; then
+		newer_part
 	elif [ "$part" != testpmd ] && [ ! -f /usr/include/xdp/libxdp.h ]; then
 		skip "$part" 'no libxdp-dev'
 	else

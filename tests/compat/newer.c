@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What libxdp 1.3 does not have to compare with: descriptors of the program's own, opts,
+ * native calls on the drop-in's handles, and a UMEM after a socket that failed late.
+ */
+#include "../c/bpf.h"
+
+#include <fcntl.h>
+#include <xdp/xsk.h>
+
+#define FRAMES 256
+#define FRAME 2048
+
+static struct xsk_ring_prod fill, tx;
+static struct xsk_ring_cons comp, rx;
+
+static void *new_area(void)
+{
+	void *area = mmap(NULL, FRAMES * FRAME, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(area != MAP_FAILED);
+	return area;
+}
+
+static void fill_frames(uint32_t n)
+{
+	uint32_t idx;
+
+	CHECK_EQ(xsk_ring_prod__reserve(&fill, n, &idx), n);
+	for (uint32_t i = 0; i < n; i++)
+		*xsk_ring_prod__fill_addr(&fill, idx + i) = (uint64_t)i * FRAME;
+	xsk_ring_prod__submit(&fill, n);
+}
+
+static const struct xsk_umem_config small = { 64, 64, FRAME, 0, 0 };
+
+TEST(a_descriptor_of_the_programs_is_used_and_stays_open_after_a_failure)
+{
+	struct xsk_umem_config wrong = small;
+	struct xsk_umem *umem = NULL;
+	void *area = new_area();
+	int fd = socket(44, SOCK_RAW, 0);
+
+	CHECK(fd > 0);
+	wrong.frame_size = 1000;
+	CHECK_EQ(xsk_umem__create_with_fd(&umem, fd, area, FRAMES * FRAME, &fill, &comp, &wrong),
+		 -EINVAL);
+	CHECK(umem == NULL && fcntl(fd, F_GETFD) >= 0);
+	CHECK_OK(xsk_umem__create_with_fd(&umem, fd, area, FRAMES * FRAME, &fill, &comp, &small));
+	CHECK_EQ(xsk_umem__fd(umem), fd);
+	CHECK_OK(xsk_umem__delete(umem));
+	CHECK_EQ(fcntl(fd, F_GETFD), -1);
+}
+
+TEST(opts_of_other_sizes_are_taken_or_refused)
+{
+	struct {
+		struct xsk_umem_opts known;
+		uint64_t newer;
+	} opts;
+	void *area = new_area();
+	struct xsk_umem *umem;
+
+	memset(&opts, 0, sizeof(opts));
+	opts.known.sz = sizeof(opts.known);
+	opts.known.size = FRAMES * FRAME;
+	opts.known.fill_size = 64;
+	opts.known.frame_size = FRAME;
+	umem = xsk_umem__create_opts(area, &fill, &comp, &opts.known);
+	CHECK(umem != NULL);
+	CHECK(fill.size == 64 && comp.size == XSK_RING_CONS__DEFAULT_NUM_DESCS);
+	CHECK_OK(xsk_umem__delete(umem));
+
+	opts.known.sz = sizeof(opts);
+	umem = xsk_umem__create_opts(area, &fill, &comp, &opts.known);
+	CHECK(umem != NULL);
+	CHECK_OK(xsk_umem__delete(umem));
+
+	opts.newer = 1;
+	errno = 0;
+	CHECK(xsk_umem__create_opts(area, &fill, &comp, &opts.known) == NULL && errno == EINVAL);
+	opts.known.sz = 4;
+	errno = 0;
+	CHECK(xsk_umem__create_opts(area, &fill, &comp, &opts.known) == NULL && errno == EINVAL);
+}
+
+TEST(native_calls_work_on_a_socket_of_the_drop_in)
+{
+	struct xdp_desc descs[8];
+	struct xsk_umem_opts umem_opts = { .sz = sizeof(umem_opts), .size = FRAMES * FRAME,
+					   .fill_size = 64, .frame_size = FRAME };
+	struct xsk_socket_opts opts = { .sz = sizeof(opts), .rx = &rx, .tx = &tx, .tx_size = 64 };
+	struct xsk_umem *umem;
+	struct xsk_socket *xsk;
+	struct xsk_buf buf;
+	uint64_t addrs[8];
+	int stack;
+
+	make_pair(1);
+	stack = stack_open(XB);
+	umem = xsk_umem__create_opts(new_area(), &fill, &comp, &umem_opts);
+	CHECK(umem != NULL);
+	xsk = xsk_socket__create_opts(XA, 0, umem, &opts);
+	CHECK(xsk != NULL);
+	CHECK_EQ(info_of(xsk).program_id, attached_id(XA));
+	CHECK_EQ(info_of(xsk).rx_size, XSK_RING_CONS__DEFAULT_NUM_DESCS);
+	CHECK_EQ(xsk_socket_fd(xsk), xsk_socket__fd(xsk));
+	for (uint32_t i = 0; i < 8; i++) {
+		descs[i] = (struct xdp_desc){ .addr = (128 + i) * FRAME };
+		descs[i].len = write_frame(xsk_umem_data(umem, descs[i].addr), i, 64);
+	}
+	CHECK_EQ(xsk_tx_put(xsk, descs, 8), 8);
+	CHECK_EQ(xsk_tx_kick(xsk, 0), XSK_KICK_DONE);
+	for (uint32_t i = 0; i < 8; i++)
+		CHECK_EQ(stack_receive(stack, 1000), i);
+	CHECK_EQ(stats_of(xsk).tx_packets, 8);
+	/* One ring, two views: half by the native call, half by the inline helper. */
+	CHECK_EQ(xsk_comp_get(xsk, addrs, 4), 4);
+	CHECK_EQ(xsk_ring_cons__peek(&comp, 64, &(uint32_t){ 0 }), 4);
+	/* The frames are the program's, so the packet calls are not for it. */
+	CHECK_FAILS(xsk_rx_burst(xsk, &buf, 1), -EOPNOTSUPP, "xsk_umem_create");
+	CHECK_EQ(xsk_buf_alloc(xsk, &buf, 1), 0);
+	CHECK_EQ(xsk_umem_destroy(umem), -EBUSY);
+	xsk_socket_destroy(xsk);
+	CHECK_OK(xsk_umem_destroy(umem));
+	CHECK_EQ(attached_id(XA), 0);
+}
+
+/* The program is refused when the socket is bound already, and a binding is for good. */
+TEST(a_umem_keeps_its_frames_when_a_socket_fails_after_binding)
+{
+	struct xsk_umem *umem = NULL;
+	struct xsk_socket *xsk = NULL;
+	int stack, foreign, link;
+	uint32_t idx;
+
+	make_pair(1);
+	stack = stack_open(XB);
+	foreign = load_pass("foreign");
+	link = attach_link(foreign, XA);
+	CHECK_OK(xsk_umem__create(&umem, new_area(), FRAMES * FRAME, &fill, &comp, &small));
+	fill_frames(8);
+	CHECK_EQ(xsk_socket__create(&xsk, XA, 0, umem, &rx, &tx, NULL), -EBUSY);
+	CHECK(xsk == NULL);
+	close(link);
+	close(foreign);
+	WAIT_FOR(attached_id(XA) == 0, 2000);
+	CHECK_OK(xsk_socket__create(&xsk, XA, 0, umem, &rx, &tx, NULL));
+	for (uint32_t i = 0; i < 8; i++)
+		stack_send(stack, i);
+	CHECK_EQ(xsk_socket_wait(xsk, XSK_WAIT_RX, 1000), XSK_WAIT_RX);
+	WAIT_FOR(stats_of(xsk).rx_fill_ring_empty_descs + *rx.producer >= 8, 1000);
+	CHECK_EQ(xsk_ring_cons__peek(&rx, 64, &idx), 8);
+	xsk_socket__delete(xsk);
+	CHECK_OK(xsk_umem__delete(umem));
+}
