@@ -24,6 +24,17 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/*
+ * Not needed here, but libxdp's header brings it along, and programs have come to rely
+ * on that: taken where it is installed.
+ */
+#if defined(__has_include) && \
+	((defined(__STDC_VERSION__) && __STDC_VERSION__ >= 199901L) || defined(__cplusplus))
+#if __has_include(<bpf/libbpf.h>)
+#include <bpf/libbpf.h>
+#endif
+#endif
+
 #ifndef XDP_RING_NEED_WAKEUP	/* Linux 5.4's headers and newer have it */
 #define XDP_RING_NEED_WAKEUP (1 << 0)
 #endif
