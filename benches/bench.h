@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What the benchmarks share: clocks, medians, and rows of results, which go to the
+ * terminal as a table and, where BENCH_JSON names a file, to its end as JSON objects,
+ * a line each.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How many slices of each variant are measured, in turns: BENCH_SLICES or 101. */
+unsigned int bench_slices(void);
+
+/* CLOCK_MONOTONIC, and the CPU time of this process and its ended children, in ns. */
+uint64_t bench_wall_ns(void);
+uint64_t bench_user_ns(void);
+uint64_t bench_system_ns(void);
+
+/* Pins this thread to a CPU, so that slices are alike. */
+void bench_pin(unsigned int cpu);
+
+/* The median of n values, which get sorted. */
+double bench_median(double *values, unsigned int n);
+
+/* Ends the program with a sentence. */
+void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/*
+ * One result: what libxdp takes and what libxsk takes, of which less is better. 0 for
+ * libxdp where it has no such thing.
+ */
+struct bench_row {
+	const char *part;	/* rings, veth, setup, ... */
+	const char *what;	/* "rx+fill", "socket create", ... */
+	const char *variant;	/* how libxsk is called; "" if there is one way */
+	const char *unit;	/* "ns/desc", "KiB", ... */
+	unsigned int batch;	/* 0 where there is none */
+	double libxdp, libxsk;
+	double min_ratio;	/* the goal for libxdp / libxsk; 0 for none */
+	double max_libxsk;	/* the goal for libxsk itself; 0 for none */
+};
+
+/* Writes a row; the first of a part also writes the table's head. */
+void bench_row(const struct bench_row *row);
+
+#endif
