@@ -27,7 +27,10 @@ fn main() {
     );
     config.after_includes = config.after_includes.map(|text| text.replace("@VERSIONS@", &versions));
     // The native C interface and no more, in the order in which the header tells of it.
-    let told = ["errmsg", "umem", "bind", "socket", "stats", "packet", "rx", "tx", "kick", "log"];
+    let told = [
+        "errmsg", "umem", "bind", "socket", "stats", "packet", "rx", "tx", "run", "ring", "kick",
+        "log",
+    ];
     let builder =
         cbindgen::Builder::new().with_config(config).with_src(root.join("src/xsk/packet.rs"));
     let builder = told

@@ -144,6 +144,16 @@ extern "C" {
 #define XSK_LOG_DEBUG 3
 
 /**
+ * An RX or completion ring, for the inline helpers of <xdp/xsk.h>, which defines it.
+ */
+struct xsk_ring_cons;
+
+/**
+ * A TX or fill ring, for the inline helpers of <xdp/xsk.h>, which defines it.
+ */
+struct xsk_ring_prod;
+
+/**
  * An AF_XDP socket: up to four rings over a UMEM, bound to one queue of an
  * interface.
  *
@@ -960,6 +970,158 @@ uint32_t xsk_comp_cancel(struct xsk_socket *socket,
 uint32_t xsk_comp_get(struct xsk_socket *socket,
 		      uint64_t *addrs,
 		      uint32_t n);
+
+/**
+ * Claims descriptors that lie in a row in the RX ring, to be read there.
+ *
+ * This saves the copy that xsk_rx_get() makes. What is behind the ring's end comes
+ * with the next call. xsk_rx_release() gives the entries back.
+ *
+ * @param[in]  socket  the socket
+ * @param[in]  n       descriptors wanted
+ * @param[out] run     the first one, NULL if there is none; they must not be written,
+ *                     and are good until they are released
+ * @return how many are claimed, 0 to n; 0 if a pointer is NULL
+ * @note Threads: the receive side's.
+ */
+uint32_t xsk_rx_peek_run(struct xsk_socket *socket,
+			 uint32_t n,
+			 const struct xdp_desc **run);
+
+/**
+ * Gives all claimed entries of the RX ring back to the kernel, and claims the next:
+ * xsk_rx_release() and xsk_rx_peek_run() in one. The frames are the program's.
+ *
+ * @param[in]  socket  the socket
+ * @param[in]  n       descriptors wanted; 0 only gives back
+ * @param[out] run     as for xsk_rx_peek_run()
+ * @return how many are claimed, 0 to n; 0 if a pointer is NULL
+ * @note Threads: the receive side's.
+ */
+uint32_t xsk_rx_next_run(struct xsk_socket *socket,
+			 uint32_t n,
+			 const struct xdp_desc **run);
+
+/**
+ * The same for a program that is done with the packets: their frames go to the fill
+ * ring, so that one call a batch receives.
+ *
+ *	while ((n = xsk_rx_recycle_run(socket, 64, &run)) > 0)
+ *		look_at(run, n);
+ *
+ * @param[in]  socket  the socket
+ * @param[in]  n       descriptors wanted; 0 only gives back
+ * @param[out] run     as for xsk_rx_peek_run()
+ * @return how many are claimed, 0 to n; 0 if a pointer is NULL, or as long as the fill
+ *         ring has not room for all frames, or entries claimed by xsk_fill_reserve()
+ *         are open: then nothing is given back. A fill ring with an entry for each
+ *         frame always has room. xsk_rx_kick() comes next.
+ * @note Threads: the receive side's.
+ */
+uint32_t xsk_rx_recycle_run(struct xsk_socket *socket,
+			    uint32_t n,
+			    const struct xdp_desc **run);
+
+/**
+ * Claims entries in a row of the fill ring, to be written there: addresses of frames.
+ * xsk_fill_submit() gives them to the kernel.
+ *
+ * @param[in]  socket  the socket
+ * @param[in]  n       entries wanted
+ * @param[out] run     the first one, NULL if there is none
+ * @return how many are claimed, 0 to n; 0 if a pointer is NULL. What is behind the
+ *         ring's end comes with the next call.
+ * @note Threads: the receive side's.
+ */
+uint32_t xsk_fill_reserve_run(struct xsk_socket *socket,
+			      uint32_t n,
+			      uint64_t **run);
+
+/**
+ * Claims descriptors that lie in a row in the TX ring, to be written there in full.
+ * xsk_tx_submit() gives them to the kernel.
+ *
+ * @param[in]  socket  the socket
+ * @param[in]  n       descriptors wanted
+ * @param[out] run     the first one, NULL if there is none
+ * @return how many are claimed, 0 to n; 0 if a pointer is NULL. What is behind the
+ *         ring's end comes with the next call.
+ * @note Threads: the transmit side's.
+ */
+uint32_t xsk_tx_reserve_run(struct xsk_socket *socket,
+			    uint32_t n,
+			    struct xdp_desc **run);
+
+/**
+ * Sends packets of one length: xsk_tx_put() from addresses alone, as xsk_comp_get()
+ * gives them.
+ *
+ * @param[in] socket  the socket
+ * @param[in] addrs   n addresses of packets
+ * @param[in] n       how many
+ * @param[in] len     bytes of each packet
+ * @return how many had room, 0 to n; 0 if a pointer is NULL, or while entries
+ *         claimed by xsk_tx_reserve() are open. xsk_tx_kick() comes next.
+ * @note Threads: the transmit side's.
+ */
+uint32_t xsk_tx_put_addrs(struct xsk_socket *socket,
+			  const uint64_t *addrs,
+			  uint32_t n,
+			  uint32_t len);
+
+/**
+ * Claims addresses that lie in a row in the completion ring, to be read there.
+ * xsk_comp_release() gives the entries back.
+ *
+ * @param[in]  socket  the socket
+ * @param[in]  n       addresses wanted
+ * @param[out] run     the first one, NULL if there is none; they must not be written,
+ *                     and are good until they are released
+ * @return how many are claimed, 0 to n; 0 if a pointer is NULL. What is behind the
+ *         ring's end comes with the next call.
+ * @note Threads: the transmit side's.
+ */
+uint32_t xsk_comp_peek_run(struct xsk_socket *socket,
+			   uint32_t n,
+			   const uint64_t **run);
+
+/**
+ * Gives a socket's RX ring, for a program that works on single descriptors: the inline
+ * helpers of <xdp/xsk.h>, xsk_ring_cons__peek() and so on, cost no call.
+ *
+ * The calls here and the helpers use one struct, so a program may mix them, on the
+ * same thread. What goes through the helpers is not in the packets and bytes of
+ * xsk_socket_stats(), and its frames are not the packet calls'.
+ *
+ * @return the ring, which stays the socket's and is good until it is destroyed; NULL
+ *         if socket is, or has no such ring
+ * @note Threads: the ring is the receive side's.
+ */
+struct xsk_ring_cons *xsk_socket_rx_ring(struct xsk_socket *socket);
+
+/**
+ * Gives a socket's fill ring, as xsk_socket_rx_ring() does the RX ring.
+ *
+ * @return the ring; NULL if socket is
+ * @note Threads: the ring is the receive side's.
+ */
+struct xsk_ring_prod *xsk_socket_fill_ring(struct xsk_socket *socket);
+
+/**
+ * Gives a socket's TX ring, as xsk_socket_rx_ring() does the RX ring.
+ *
+ * @return the ring; NULL if socket is, or has no such ring
+ * @note Threads: the ring is the transmit side's.
+ */
+struct xsk_ring_prod *xsk_socket_tx_ring(struct xsk_socket *socket);
+
+/**
+ * Gives a socket's completion ring, as xsk_socket_rx_ring() does the RX ring.
+ *
+ * @return the ring; NULL if socket is
+ * @note Threads: the ring is the transmit side's.
+ */
+struct xsk_ring_cons *xsk_socket_comp_ring(struct xsk_socket *socket);
 
 /**
  * Has the kernel send what is in the TX ring, if the ring's flag asks for it.

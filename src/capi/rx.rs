@@ -162,7 +162,7 @@ pub unsafe extern "C" fn xsk_fill_put(socket: *mut xsk_socket, addrs: *const u64
     // SAFETY: NULL or alive, and this is the side's thread, as documented.
     match unsafe { rx_side(socket) } {
         // SAFETY: NULL or n addresses, as documented.
-        Some(side) => side.fill().put(unsafe { array(addrs, n) }),
+        Some(side) => side.fill().put(unsafe { array(addrs, n) }).0,
         None => 0,
     }
 }

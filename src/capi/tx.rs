@@ -165,7 +165,7 @@ pub unsafe extern "C" fn xsk_comp_get(socket: *mut xsk_socket, addrs: *mut u64, 
     // SAFETY: NULL or alive, and this is the side's thread, as documented.
     match unsafe { tx_side(socket) } {
         // SAFETY: NULL or room for n, as documented.
-        Some(side) => side.comp().get(unsafe { array_out(addrs, n) }, |_| 0).0,
+        Some(side) => side.comp().get(unsafe { array_out(addrs, n) }).0,
         None => 0,
     }
 }

@@ -6,7 +6,7 @@ use crate::sys::Errno;
 use crate::sys::abi::Desc;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::packet::Buf;
-use crate::xsk::ring::{Consumer, Producer};
+use crate::xsk::ring::{Consumer, Producer, Run};
 use crate::xsk::side::Side;
 use crate::xsk::wake::{Kick, Waker};
 
@@ -49,7 +49,7 @@ impl RxSide {
     /// Gives up to `n` RX entries back to the kernel and counts their packets.
     #[inline]
     pub fn release(&mut self, n: u32) -> u32 {
-        let bytes = self.rx.sum_peeked(n, |desc| u64::from(desc.len));
+        let bytes = self.rx.peeked_bytes(n);
         let n = self.rx.release(n);
         self.side.count(n, bytes);
         n
@@ -59,9 +59,26 @@ impl RxSide {
     /// packets.
     #[inline]
     pub fn get(&mut self, to: &mut [MaybeUninit<Desc>]) -> u32 {
-        let (n, bytes) = self.rx.get(to, |desc| u64::from(desc.len));
+        let (n, bytes) = self.rx.get(to);
         self.side.count(n, bytes);
         n
+    }
+
+    /// Gives all that is claimed of the RX ring back to the kernel, and claims up to
+    /// `n` descriptors in a row.
+    #[inline]
+    pub fn next_run(&mut self, n: u32) -> Run<Desc> {
+        self.release(u32::MAX);
+        self.rx.peek_run(n)
+    }
+
+    /// The same, and the frames of what was claimed go to the fill ring. None as long
+    /// as that has not room for them.
+    #[inline]
+    pub fn recycle_run(&mut self, n: u32) -> Option<Run<Desc>> {
+        let (released, bytes) = self.rx.recycle(&mut self.fill)?;
+        self.side.count(released, bytes);
+        Some(self.rx.peek_run(n))
     }
 
     /// Whether there is anything to do here.

@@ -42,7 +42,7 @@ impl TxSide {
     /// Gives up to `n` reserved TX entries to the kernel and counts their packets.
     #[inline]
     pub fn submit(&mut self, n: u32) -> u32 {
-        let bytes = self.tx.sum_reserved(n, |desc| u64::from(desc.len));
+        let bytes = self.tx.reserved_bytes(n);
         let n = self.tx.submit(n);
         self.side.count(n, bytes);
         n
@@ -51,9 +51,16 @@ impl TxSide {
     /// Copies descriptors in, gives them to the kernel and counts their packets.
     #[inline]
     pub fn put(&mut self, descs: &[Desc]) -> u32 {
-        let n = self.tx.put(descs);
-        let bytes = descs.iter().take(n as usize).map(|desc| u64::from(desc.len)).sum();
+        let (n, bytes) = self.tx.put(descs);
         self.side.count(n, bytes);
+        n
+    }
+
+    /// Sends a packet of `len` bytes from each address, and counts them.
+    #[inline]
+    pub fn put_addrs(&mut self, addrs: &[u64], len: u32) -> u32 {
+        let n = self.tx.put_addrs(addrs, len);
+        self.side.count(n, u64::from(n) * u64::from(len));
         n
     }
 

@@ -21,7 +21,10 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	struct xsk_socket *sock = NULL;
 	struct xsk_buf buf = { .len = 5 };
 	struct xdp_desc desc = { .len = 5 };
-	uint64_t addr = 5;
+	const struct xdp_desc *descs = &desc;
+	struct xdp_desc *room = &desc;
+	uint64_t addr = 5, *places = &addr;
+	const uint64_t *addrs = &addr;
 	uint32_t idx = 5;
 
 	REFUSED(xsk_umem_create(NULL, NULL), "out is NULL");
@@ -51,6 +54,16 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	CHECK_EQ(xsk_rx_release(NULL, 1), 0);
 	CHECK_EQ(xsk_rx_cancel(NULL, 1), 0);
 	CHECK_EQ(xsk_rx_get(NULL, &desc, 1), 0);
+	CHECK_EQ(xsk_rx_peek_run(NULL, 1, &descs), 0);
+	CHECK_EQ(xsk_rx_next_run(NULL, 1, &descs), 0);
+	CHECK_EQ(xsk_rx_recycle_run(NULL, 1, &descs), 0);
+	CHECK_EQ(xsk_tx_reserve_run(NULL, 1, &room), 0);
+	CHECK_EQ(xsk_tx_put_addrs(NULL, &addr, 1, 60), 0);
+	CHECK_EQ(xsk_comp_peek_run(NULL, 1, &addrs), 0);
+	CHECK_EQ(xsk_fill_reserve_run(NULL, 1, &places), 0);
+	CHECK(descs == &desc && room == &desc && addrs == &addr && places == &addr);
+	CHECK(xsk_socket_rx_ring(NULL) == NULL && xsk_socket_tx_ring(NULL) == NULL);
+	CHECK(xsk_socket_fill_ring(NULL) == NULL && xsk_socket_comp_ring(NULL) == NULL);
 	CHECK_EQ(xsk_fill_reserve(NULL, 1, &idx), 0);
 	CHECK(xsk_fill_addr(NULL, 0) == NULL);
 	CHECK_EQ(xsk_fill_submit(NULL, 1), 0);
@@ -103,6 +116,13 @@ static void null_behind_the_first_place(struct xsk_umem *umem, struct xsk_socket
 	CHECK_EQ(xsk_buf_free(sock, NULL, 1), 0);
 	CHECK_EQ(xsk_rx_peek(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_rx_get(sock, NULL, 1), 0);
+	CHECK_EQ(xsk_rx_peek_run(sock, 1, NULL), 0);
+	CHECK_EQ(xsk_rx_next_run(sock, 1, NULL), 0);
+	CHECK_EQ(xsk_rx_recycle_run(sock, 1, NULL), 0);
+	CHECK_EQ(xsk_tx_reserve_run(sock, 1, NULL), 0);
+	CHECK_EQ(xsk_tx_put_addrs(sock, NULL, 1, 60), 0);
+	CHECK_EQ(xsk_comp_peek_run(sock, 1, NULL), 0);
+	CHECK_EQ(xsk_fill_reserve_run(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_fill_reserve(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_fill_put(sock, NULL, 1), 0);
 	CHECK_EQ(xsk_tx_reserve(sock, 1, NULL), 0);

@@ -2,17 +2,16 @@
 
 use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
-use core::slice;
 use core::sync::atomic::Ordering;
 
-use super::{Lent, Place, Span};
+use super::{Entry, Lent, Place, Span};
 use crate::sys::abi::RingOffset;
 use crate::sys::{Errno, Mmap};
 
 /// The side of a ring that the kernel fills and we empty: RX and completion.
 ///
 /// In the wrapping sense: released <= peeked <= producer <= released + size.
-pub struct Consumer<T>(Place<T>);
+pub struct Consumer<T>(pub(super) Place<T>);
 
 impl<T> Deref for Consumer<T> {
     type Target = Place<T>;
@@ -28,7 +27,7 @@ impl<T> DerefMut for Consumer<T> {
     }
 }
 
-impl<T: Copy> Consumer<T> {
+impl<T: Entry> Consumer<T> {
     /// A ring that never has anything, for a socket that has none.
     pub fn absent() -> Result<Consumer<T>, Errno> {
         Place::absent().map(Consumer)
@@ -100,19 +99,33 @@ impl<T: Copy> Consumer<T> {
         n
     }
 
-    /// The oldest `n` peeked entries, as a sum of what `of` says of each: what
+    /// The bytes of the oldest `n` peeked entries, or of all if there are fewer: what
     /// `release(n)` would give back.
-    pub fn sum_peeked(&self, n: u32, of: impl Fn(T) -> u64) -> u64 {
+    #[inline]
+    pub fn peeked_bytes(&self, n: u32) -> u64 {
+        self.0.bytes(Span { count: n.min(self.peeked()), ..self.claimed() })
+    }
+
+    /// What is peeked and not released.
+    #[inline]
+    pub(super) fn claimed(&self) -> Span {
         let first = self.0.get().consumer().load(Ordering::Relaxed);
-        let n = n.min(self.peeked());
-        (0..n).filter_map(|i| self.read(first.wrapping_add(i))).map(of).sum()
+        Span { first, count: self.peeked() }
+    }
+
+    /// Gives all that is peeked back to the kernel.
+    #[inline]
+    pub(super) fn release_all(&mut self) {
+        let ring = self.0.get();
+        // Release: our reads of the entries come before the kernel reuses them.
+        ring.consumer().store(ring.cached_cons, Ordering::Release);
     }
 
     /// Moves as many entries to `to` as there are and fit, and gives their slots back
-    /// to the kernel; says how many, and the sum of what `of` says of each. None
-    /// while others are peeked, which somebody still reads.
+    /// to the kernel; says how many, and their bytes: none while others are peeked,
+    /// which somebody still reads.
     #[inline]
-    pub fn get(&mut self, to: &mut [MaybeUninit<T>], of: impl Fn(&T) -> u64) -> (u32, u64) {
+    pub fn get(&mut self, to: &mut [MaybeUninit<T>]) -> (u32, u64) {
         if self.peeked() != 0 {
             return (0, 0);
         }
@@ -120,13 +133,10 @@ impl<T: Copy> Consumer<T> {
         if span.count == 0 {
             return (0, 0);
         }
-        let to = to.as_mut_ptr().cast::<T>();
         // SAFETY: `count` is at most the length of `to`.
-        unsafe { self.0.copy_out(span.first, span.count, to) };
-        self.release(u32::MAX);
-        // SAFETY: `count` items were written just now, of a type that is Copy.
-        let items = unsafe { slice::from_raw_parts(to, span.count as usize) };
-        (span.count, items.iter().map(of).sum())
+        let bytes = unsafe { self.0.copy_out(span.first, span.count, to.as_mut_ptr().cast()) };
+        self.release_all();
+        (span.count, bytes)
     }
 
     /// What the kernel has written and nobody has released.

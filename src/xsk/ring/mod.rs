@@ -5,8 +5,10 @@
 #![allow(unsafe_code)]
 
 mod consumer;
+mod entry;
 mod inline;
 mod producer;
+mod run;
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -18,8 +20,10 @@ use crate::sys::heap::{Apart, Shared};
 use crate::sys::{Errno, Mmap};
 
 pub use consumer::Consumer;
+pub use entry::Entry;
 pub use inline::{UNALIGNED_ADDR_MASK, UNALIGNED_OFFSET_SHIFT, data};
 pub use producer::Producer;
+pub use run::Run;
 
 /// One ring as libxdp's `struct xsk_ring_prod` and `struct xsk_ring_cons` lay it
 /// out, so that its inline helpers can work on ours.
@@ -151,7 +155,7 @@ pub struct Place<T> {
 // SAFETY: it owns ring, mapping and home, and is used by one thread at a time.
 unsafe impl<T: Send> Send for Place<T> {}
 
-impl<T: Copy> Place<T> {
+impl<T: Entry> Place<T> {
     fn absent() -> Result<Place<T>, Errno> {
         Place::new(Ring::absent(), None, None)
     }
@@ -190,6 +194,12 @@ impl<T: Copy> Place<T> {
     /// The ring struct, if it is the program's.
     pub fn lent(&self) -> Option<Lent> {
         self.is_lent().then_some(Lent(self.ring))
+    }
+
+    /// Where the ring struct is, for the program's inline helpers; NULL if the socket
+    /// does not have the ring.
+    pub fn address(&self) -> *mut Ring {
+        if self.size() == 0 { ptr::null_mut() } else { self.ring.as_ptr() }
     }
 
     /// Whether the ring struct is that one.
@@ -247,33 +257,35 @@ impl<T: Copy> Place<T> {
         unsafe { self.ring.as_mut() }
     }
 
-    /// Copies `items` to the slots from `first` on.
-    fn copy_in(&mut self, first: u32, items: &[T]) {
+    /// Copies `items` to the slots from `first` on; gives the sum of their bytes.
+    #[inline]
+    fn copy_in(&mut self, first: u32, items: &[T]) -> u64 {
         let ring = self.get();
         let n = (items.len() as u32).min(ring.size);
         let row = ring.run(first, n);
         let from = items.as_ptr();
         // SAFETY: `row` slots lie from `first` to the end of the ring at most, `items`
         // has as many, and the kernel leaves slots alone that it was not given.
-        unsafe { ptr::copy_nonoverlapping(from, ring.slot(first), row) };
+        let bytes = unsafe { entry::copy(from, ring.slot(first), row) };
         let (rest, left) = (from.wrapping_add(row), n as usize - row);
         // SAFETY: as above, from the ring's first slot on; `left` is below its size.
-        unsafe { ptr::copy_nonoverlapping(rest, ring.slots.as_ptr().cast(), left) };
+        bytes + unsafe { entry::copy(rest, ring.slots.as_ptr().cast(), left) }
     }
 
-    /// Copies `n` slots from `first` on to `to`.
+    /// Copies `n` slots from `first` on to `to`; gives the sum of their bytes.
     ///
     /// # Safety
     /// `to` must have room for `n` items.
-    unsafe fn copy_out(&self, first: u32, n: u32, to: *mut T) {
+    #[inline]
+    unsafe fn copy_out(&self, first: u32, n: u32, to: *mut T) -> u64 {
         let ring = self.get();
         let row = ring.run(first, n);
         // SAFETY: `row` slots lie from `first` to the end of the ring at most; the
         // caller has room for them; the kernel does not write what was peeked.
-        unsafe { ptr::copy_nonoverlapping(ring.slot(first), to, row) };
+        let bytes = unsafe { entry::copy(ring.slot(first), to, row) };
         let (rest, left) = (to.wrapping_add(row), n as usize - row);
         // SAFETY: as above, from the ring's first slot on.
-        unsafe { ptr::copy_nonoverlapping(ring.slots.as_ptr().cast(), rest, left) };
+        bytes + unsafe { entry::copy(ring.slots.as_ptr().cast(), rest, left) }
     }
 }
 

@@ -3,14 +3,14 @@
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{Ordering, fence};
 
-use super::{Lent, Place, Span};
+use super::{Entry, Lent, Place, Span};
 use crate::sys::abi::RingOffset;
 use crate::sys::{Errno, Mmap};
 
 /// The side of a ring that we fill and the kernel empties: TX and fill.
 ///
 /// In the wrapping sense: consumer <= submitted <= reserved <= consumer + size.
-pub struct Producer<T>(Place<T>);
+pub struct Producer<T>(pub(super) Place<T>);
 
 impl<T> Deref for Producer<T> {
     type Target = Place<T>;
@@ -26,7 +26,7 @@ impl<T> DerefMut for Producer<T> {
     }
 }
 
-impl<T: Copy> Producer<T> {
+impl<T: Entry> Producer<T> {
     /// A ring that gives no room, for a socket that has none.
     pub fn absent() -> Result<Producer<T>, Errno> {
         Place::absent().map(Producer)
@@ -109,28 +109,51 @@ impl<T: Copy> Producer<T> {
         }
     }
 
-    /// The oldest `n` reserved entries, as a sum of what `of` says of each: what
+    /// The bytes of the oldest `n` reserved entries, or of all if there are fewer: what
     /// `submit(n)` would give to the kernel.
-    pub fn sum_reserved(&self, n: u32, of: impl Fn(T) -> u64) -> u64 {
+    #[inline]
+    pub fn reserved_bytes(&self, n: u32) -> u64 {
         let first = self.0.get().producer().load(Ordering::Relaxed);
-        let n = n.min(self.reserved());
-        (0..n).filter_map(|i| self.read(first.wrapping_add(i))).map(of).sum()
+        self.0.bytes(Span { first, count: n.min(self.reserved()) })
     }
 
     /// Copies up to `items.len()` entries in and gives them to the kernel; says how
-    /// many: none while others are reserved, whose contents nobody has vouched for.
+    /// many, and their bytes: none while others are reserved, whose contents nobody has
+    /// vouched for.
     #[inline]
-    pub fn put(&mut self, items: &[T]) -> u32 {
+    pub fn put(&mut self, items: &[T]) -> (u32, u64) {
+        let Some(span) = self.reserve_alone(items.len()) else { return (0, 0) };
+        let bytes = self.0.copy_in(span.first, items.get(..span.count as usize).unwrap_or(&[]));
+        self.submit_all();
+        (span.count, bytes)
+    }
+
+    /// Claims up to `n` entries where no others are claimed.
+    #[inline]
+    pub(super) fn reserve_alone(&mut self, n: usize) -> Option<Span> {
         if self.reserved() != 0 {
-            return 0;
+            return None;
         }
-        let span = self.reserve(u32::try_from(items.len()).unwrap_or(u32::MAX));
-        if span.count == 0 {
-            return 0;
+        Some(self.reserve(u32::try_from(n).unwrap_or(u32::MAX))).filter(|span| span.count != 0)
+    }
+
+    /// Claims `n` entries or none, where no others are claimed.
+    #[inline]
+    pub(super) fn reserve_whole(&mut self, n: u32) -> Option<Span> {
+        let span = self.reserve_alone(n as usize)?;
+        if span.count == n {
+            return Some(span);
         }
-        self.0.copy_in(span.first, items.get(..span.count as usize).unwrap_or(&[]));
-        self.submit(u32::MAX);
-        span.count
+        self.cancel(span.count);
+        None
+    }
+
+    /// Gives all that is reserved to the kernel.
+    #[inline]
+    pub(super) fn submit_all(&mut self) {
+        let ring = self.0.get();
+        // Release: who sees the new counter sees the entries below it.
+        ring.producer().store(ring.cached_prod, Ordering::Release);
     }
 
     /// What the kernel was given and has not taken yet.
