@@ -59,7 +59,19 @@ impl RxSide {
     /// packets.
     #[inline]
     pub fn get(&mut self, to: &mut [MaybeUninit<Desc>]) -> u32 {
-        let (n, bytes) = self.rx.get(to);
+        match self.rx.get_few(to) {
+            Some((n, bytes)) => {
+                self.side.count(n, bytes);
+                n
+            }
+            None => self.get_many(to),
+        }
+    }
+
+    /// Apart, so that a few need not save the registers that this needs.
+    #[inline(never)]
+    fn get_many(&mut self, to: &mut [MaybeUninit<Desc>]) -> u32 {
+        let (n, bytes) = self.rx.get_many(to);
         self.side.count(n, bytes);
         n
     }
@@ -68,7 +80,8 @@ impl RxSide {
     /// `n` descriptors in a row.
     #[inline]
     pub fn next_run(&mut self, n: u32) -> Run<Desc> {
-        self.release(u32::MAX);
+        let (released, bytes) = self.rx.release_all();
+        self.side.count(released, bytes);
         self.rx.peek_run(n)
     }
 

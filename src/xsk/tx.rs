@@ -51,7 +51,19 @@ impl TxSide {
     /// Copies descriptors in, gives them to the kernel and counts their packets.
     #[inline]
     pub fn put(&mut self, descs: &[Desc]) -> u32 {
-        let (n, bytes) = self.tx.put(descs);
+        match self.tx.put_few(descs) {
+            Some((n, bytes)) => {
+                self.side.count(n, bytes);
+                n
+            }
+            None => self.put_many(descs),
+        }
+    }
+
+    /// Apart, so that a few need not save the registers that this needs.
+    #[inline(never)]
+    fn put_many(&mut self, descs: &[Desc]) -> u32 {
+        let (n, bytes) = self.tx.put_many(descs);
         self.side.count(n, bytes);
         n
     }

@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering;
 
-use super::{Entry, Lent, Place, Span};
+use super::{Entry, Lent, Place, Span, entry};
 use crate::sys::abi::RingOffset;
 use crate::sys::{Errno, Mmap};
 
@@ -54,22 +54,31 @@ impl<T: Entry> Consumer<T> {
         Consumer(self.0.alias())
     }
 
+    /// Up to `n` entries that are there, not yet claimed.
+    #[inline]
+    fn ready(&mut self, n: u32) -> Span {
+        let ring = self.0.get_mut();
+        let first = ring.cached_cons;
+        let mut ready = ring.cached_prod.wrapping_sub(first);
+        if ready < n {
+            // Acquire pairs with the kernel's release: the entries below are written.
+            let producer = ring.producer().load(Ordering::Acquire);
+            ready = producer.wrapping_sub(first).min(ring.size);
+            ring.cached_prod = first.wrapping_add(ready);
+        }
+        Span { first, count: n.min(ready) }
+    }
+
     /// Claims up to `n` entries to read.
     #[inline]
     pub fn peek(&mut self, n: u32) -> Span {
-        let ring = self.0.get_mut();
-        let mut ready = ring.cached_prod.wrapping_sub(ring.cached_cons);
-        if ready < n {
-            // Acquire pairs with the kernel's release: the entries below are written.
-            ring.cached_prod = ring.producer().load(Ordering::Acquire);
-            ready = ring.cached_prod.wrapping_sub(ring.cached_cons);
-        }
-        let span = Span { first: ring.cached_cons, count: n.min(ready).min(ring.size) };
-        ring.cached_cons = ring.cached_cons.wrapping_add(span.count);
+        let span = self.ready(n);
+        self.0.get_mut().cached_cons = span.end();
         span
     }
 
     /// How many entries are peeked and not released.
+    #[inline]
     pub fn peeked(&self) -> u32 {
         let ring = self.0.get();
         // Relaxed: nobody but us writes the consumer.
@@ -108,17 +117,58 @@ impl<T: Entry> Consumer<T> {
 
     /// What is peeked and not released.
     #[inline]
-    pub(super) fn claimed(&self) -> Span {
-        let first = self.0.get().consumer().load(Ordering::Relaxed);
-        Span { first, count: self.peeked() }
+    pub fn claimed(&self) -> Span {
+        let ring = self.0.get();
+        let first = ring.consumer().load(Ordering::Relaxed);
+        Span { first, count: ring.cached_cons.wrapping_sub(first) }
     }
 
-    /// Gives all that is peeked back to the kernel.
+    /// Gives everything up to the end of a span back to the kernel.
     #[inline]
-    pub(super) fn release_all(&mut self) {
-        let ring = self.0.get();
+    pub(super) fn give_back(&mut self, span: Span) {
+        let ring = self.0.get_mut();
+        ring.cached_cons = span.end();
         // Release: our reads of the entries come before the kernel reuses them.
-        ring.consumer().store(ring.cached_cons, Ordering::Release);
+        ring.consumer().store(span.end(), Ordering::Release);
+    }
+
+    /// Gives all that is peeked back to the kernel; says how many, and their bytes.
+    #[inline]
+    pub fn release_all(&mut self) -> (u32, u64) {
+        let span = self.claimed();
+        if span.count == 0 {
+            return (0, 0);
+        }
+        let bytes = self.0.bytes(span);
+        self.give_back(span);
+        (span.count, bytes)
+    }
+
+    /// Does what `get` does, where that is quickly done: few entries in a row.
+    #[inline]
+    pub fn get_few(&mut self, to: &mut [MaybeUninit<T>]) -> Option<(u32, u64)> {
+        if to.len() >= 8 {
+            return None;
+        }
+        let span = self.there(to.len());
+        if span.count == 0 {
+            return Some((0, 0));
+        }
+        let row = self.0.row(span)?;
+        let to = to.as_mut_ptr().cast();
+        // SAFETY: `count` is at most the length of `to`; the kernel does not write what
+        // it has handed over.
+        let bytes = unsafe { entry::copy_few(row.first, to, row.count as usize) };
+        self.give_back(span);
+        Some((span.count, bytes))
+    }
+
+    /// Up to `n` entries to read and give back at once: none while others are claimed.
+    #[inline]
+    fn there(&mut self, n: usize) -> Span {
+        let alone = self.peeked() == 0;
+        let n = if alone { u32::try_from(n).unwrap_or(u32::MAX) } else { 0 };
+        self.ready(n)
     }
 
     /// Moves as many entries to `to` as there are and fit, and gives their slots back
@@ -126,16 +176,22 @@ impl<T: Entry> Consumer<T> {
     /// which somebody still reads.
     #[inline]
     pub fn get(&mut self, to: &mut [MaybeUninit<T>]) -> (u32, u64) {
-        if self.peeked() != 0 {
-            return (0, 0);
+        match self.get_few(to) {
+            Some(got) => got,
+            None => self.get_many(to),
         }
-        let span = self.peek(u32::try_from(to.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Does what `get` does.
+    #[inline(never)]
+    pub fn get_many(&mut self, to: &mut [MaybeUninit<T>]) -> (u32, u64) {
+        let span = self.there(to.len());
         if span.count == 0 {
             return (0, 0);
         }
         // SAFETY: `count` is at most the length of `to`.
-        let bytes = unsafe { self.0.copy_out(span.first, span.count, to.as_mut_ptr().cast()) };
-        self.release_all();
+        let bytes = unsafe { self.0.copy_out(span, to.as_mut_ptr().cast()) };
+        self.give_back(span);
         (span.count, bytes)
     }
 

@@ -7,7 +7,7 @@ use crate::sys::abi::Desc;
 /// An entry of a ring: integers without padding, of which any bytes are a value.
 pub trait Entry: Copy {
     /// Bytes of packet that it stands for; 0 for an address.
-    fn bytes(&self) -> u64;
+    fn bytes(&self) -> u32;
 
     /// Reads one field by field: a single wide load would wait for the narrow stores
     /// with which somebody has just written it.
@@ -19,8 +19,8 @@ pub trait Entry: Copy {
 
 impl Entry for Desc {
     #[inline]
-    fn bytes(&self) -> u64 {
-        u64::from(self.len)
+    fn bytes(&self) -> u32 {
+        self.len
     }
 
     #[inline]
@@ -38,7 +38,7 @@ impl Entry for Desc {
 
 impl Entry for u64 {
     #[inline]
-    fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u32 {
         0
     }
 
@@ -50,37 +50,42 @@ impl Entry for u64 {
     }
 }
 
-/// From here on memcpy is quicker than a loop.
-const MANY: usize = 32;
-
-/// Copies `n` entries in a row; gives the sum of their bytes.
+/// Copies `n` entries in a row, which are many: by memcpy. Gives the sum of their bytes.
 ///
 /// # Safety
 /// `from` must be readable and `to` writable for `n`, without an overlap.
 #[inline]
-pub unsafe fn copy<T: Entry>(from: *const T, to: *mut T, n: usize) -> u64 {
-    if n < MANY {
-        // SAFETY: the caller's promise.
-        return unsafe { copy_each(from, to, n) };
-    }
+pub unsafe fn copy_many<T: Entry>(from: *const T, to: *mut T, n: usize) -> u64 {
     // SAFETY: the caller's promise.
     unsafe { ptr::copy_nonoverlapping(from, to, n) };
     // SAFETY: they were written just now.
-    let items = unsafe { core::slice::from_raw_parts(to, n) };
-    items.iter().map(T::bytes).sum()
+    bytes(unsafe { core::slice::from_raw_parts(to, n) })
 }
 
+/// The same for few, which are copied before memcpy would have begun.
+///
 /// # Safety
-/// As for `copy`.
+/// As for `copy_many`.
 #[inline]
-unsafe fn copy_each<T: Entry>(from: *const T, to: *mut T, n: usize) -> u64 {
+pub unsafe fn copy_few<T: Entry>(from: *const T, to: *mut T, n: usize) -> u64 {
     let mut bytes = 0;
     for i in 0..n {
         // SAFETY: below `n`.
         let item = unsafe { T::load(from.wrapping_add(i)) };
-        bytes += item.bytes();
+        bytes += u64::from(item.bytes());
         // SAFETY: below `n`.
         unsafe { to.wrapping_add(i).write(item) };
     }
     bytes
+}
+
+/// Packets whose bytes fit 32 bits together, which are quicker to sum: no buffer has
+/// more than 64 KiB.
+pub const SUMMED: usize = 1 << 16;
+
+/// The sum of the bytes of entries.
+#[inline]
+pub fn bytes<T: Entry>(items: &[T]) -> u64 {
+    let sum = |items: &[T]| items.iter().fold(0, |sum: u32, item| sum.wrapping_add(item.bytes()));
+    items.chunks(SUMMED).map(|items| u64::from(sum(items))).sum()
 }

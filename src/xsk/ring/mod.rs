@@ -107,6 +107,7 @@ impl Ring {
     }
 
     /// How many entries from `index` on lie in a row before the ring's end.
+    #[inline]
     fn run(&self, index: u32, n: u32) -> usize {
         n.min(self.size - (index & self.mask)) as usize
     }
@@ -122,6 +123,12 @@ pub struct Span {
 }
 
 impl Span {
+    /// The counter behind the last one.
+    #[inline]
+    fn end(self) -> u32 {
+        self.first.wrapping_add(self.count)
+    }
+
     /// The counters in it.
     pub fn indices(self) -> impl Iterator<Item = u32> {
         (0..self.count).map(move |i| self.first.wrapping_add(i))
@@ -255,37 +262,6 @@ impl<T: Entry> Place<T> {
     fn get_mut(&mut self) -> &mut Ring {
         // SAFETY: as in `get`, and `&mut self` makes this the only reference.
         unsafe { self.ring.as_mut() }
-    }
-
-    /// Copies `items` to the slots from `first` on; gives the sum of their bytes.
-    #[inline]
-    fn copy_in(&mut self, first: u32, items: &[T]) -> u64 {
-        let ring = self.get();
-        let n = (items.len() as u32).min(ring.size);
-        let row = ring.run(first, n);
-        let from = items.as_ptr();
-        // SAFETY: `row` slots lie from `first` to the end of the ring at most, `items`
-        // has as many, and the kernel leaves slots alone that it was not given.
-        let bytes = unsafe { entry::copy(from, ring.slot(first), row) };
-        let (rest, left) = (from.wrapping_add(row), n as usize - row);
-        // SAFETY: as above, from the ring's first slot on; `left` is below its size.
-        bytes + unsafe { entry::copy(rest, ring.slots.as_ptr().cast(), left) }
-    }
-
-    /// Copies `n` slots from `first` on to `to`; gives the sum of their bytes.
-    ///
-    /// # Safety
-    /// `to` must have room for `n` items.
-    #[inline]
-    unsafe fn copy_out(&self, first: u32, n: u32, to: *mut T) -> u64 {
-        let ring = self.get();
-        let row = ring.run(first, n);
-        // SAFETY: `row` slots lie from `first` to the end of the ring at most; the
-        // caller has room for them; the kernel does not write what was peeked.
-        let bytes = unsafe { entry::copy(ring.slot(first), to, row) };
-        let (rest, left) = (to.wrapping_add(row), n as usize - row);
-        // SAFETY: as above, from the ring's first slot on.
-        bytes + unsafe { entry::copy(ring.slots.as_ptr().cast(), rest, left) }
     }
 }
 

@@ -3,7 +3,7 @@
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{Ordering, fence};
 
-use super::{Entry, Lent, Place, Span};
+use super::{Entry, Lent, Place, Span, entry};
 use crate::sys::abi::RingOffset;
 use crate::sys::{Errno, Mmap};
 
@@ -53,24 +53,40 @@ impl<T: Entry> Producer<T> {
         Producer(self.0.alias())
     }
 
-    /// Claims up to `n` entries to write.
+    /// Up to `n` entries that are free, not yet claimed.
     #[inline]
-    pub fn reserve(&mut self, n: u32) -> Span {
+    fn free(&mut self, n: u32) -> Span {
         let ring = self.0.get_mut();
-        let mut free = ring.cached_cons.wrapping_sub(ring.cached_prod);
+        let first = ring.cached_prod;
+        let mut free = ring.cached_cons.wrapping_sub(first);
         if free < n {
             // Acquire pairs with the kernel's release: it is done reading the entries
             // that this counter gives back.
             let consumer = ring.consumer().load(Ordering::Acquire);
-            ring.cached_cons = consumer.wrapping_add(ring.size);
-            free = ring.cached_cons.wrapping_sub(ring.cached_prod);
+            free = consumer.wrapping_add(ring.size).wrapping_sub(first).min(ring.size);
+            ring.cached_cons = first.wrapping_add(free);
         }
-        let span = Span { first: ring.cached_prod, count: n.min(free).min(ring.size) };
-        ring.cached_prod = ring.cached_prod.wrapping_add(span.count);
+        Span { first, count: n.min(free) }
+    }
+
+    /// Claims up to `n` entries to write.
+    #[inline]
+    pub fn reserve(&mut self, n: u32) -> Span {
+        let span = self.free(n);
+        self.0.get_mut().cached_prod = span.end();
         span
     }
 
+    /// What is reserved and not submitted.
+    #[inline]
+    pub fn claimed(&self) -> Span {
+        let ring = self.0.get();
+        let first = ring.producer().load(Ordering::Relaxed);
+        Span { first, count: ring.cached_prod.wrapping_sub(first) }
+    }
+
     /// How many entries are reserved and not submitted.
+    #[inline]
     pub fn reserved(&self) -> u32 {
         let ring = self.0.get();
         // Relaxed: nobody but us writes the producer.
@@ -113,8 +129,26 @@ impl<T: Entry> Producer<T> {
     /// `submit(n)` would give to the kernel.
     #[inline]
     pub fn reserved_bytes(&self, n: u32) -> u64 {
-        let first = self.0.get().producer().load(Ordering::Relaxed);
-        self.0.bytes(Span { first, count: n.min(self.reserved()) })
+        self.0.bytes(Span { count: n.min(self.reserved()), ..self.claimed() })
+    }
+
+    /// Does what `put` does, where that is quickly done: few entries in a row.
+    #[inline]
+    pub fn put_few(&mut self, items: &[T]) -> Option<(u32, u64)> {
+        // More are for memcpy; its wide loads would wait for a few that were just written.
+        if items.len() >= 32 {
+            return None;
+        }
+        let span = self.room(items.len());
+        if span.count == 0 {
+            return Some((0, 0));
+        }
+        let row = self.0.row(span)?;
+        // SAFETY: `items` has as many, and the kernel leaves slots alone that it was not
+        // given.
+        let bytes = unsafe { entry::copy_few(items.as_ptr(), row.first, row.count as usize) };
+        self.give(span);
+        Some((span.count, bytes))
     }
 
     /// Copies up to `items.len()` entries in and gives them to the kernel; says how
@@ -122,38 +156,36 @@ impl<T: Entry> Producer<T> {
     /// vouched for.
     #[inline]
     pub fn put(&mut self, items: &[T]) -> (u32, u64) {
-        let Some(span) = self.reserve_alone(items.len()) else { return (0, 0) };
-        let bytes = self.0.copy_in(span.first, items.get(..span.count as usize).unwrap_or(&[]));
-        self.submit_all();
+        self.put_few(items).unwrap_or_else(|| self.put_many(items))
+    }
+
+    /// Does what `put` does.
+    #[inline(never)]
+    pub fn put_many(&mut self, items: &[T]) -> (u32, u64) {
+        let span = self.room(items.len());
+        if span.count == 0 {
+            return (0, 0);
+        }
+        let bytes = self.0.copy_in(span, items);
+        self.give(span);
         (span.count, bytes)
     }
 
-    /// Claims up to `n` entries where no others are claimed.
+    /// Up to `n` entries to write and give at once: none while others are claimed.
     #[inline]
-    pub(super) fn reserve_alone(&mut self, n: usize) -> Option<Span> {
-        if self.reserved() != 0 {
-            return None;
-        }
-        Some(self.reserve(u32::try_from(n).unwrap_or(u32::MAX))).filter(|span| span.count != 0)
+    pub(super) fn room(&mut self, n: usize) -> Span {
+        let alone = self.reserved() == 0;
+        let n = if alone { u32::try_from(n).unwrap_or(u32::MAX) } else { 0 };
+        self.free(n)
     }
 
-    /// Claims `n` entries or none, where no others are claimed.
+    /// Gives what `room` said to the kernel.
     #[inline]
-    pub(super) fn reserve_whole(&mut self, n: u32) -> Option<Span> {
-        let span = self.reserve_alone(n as usize)?;
-        if span.count == n {
-            return Some(span);
-        }
-        self.cancel(span.count);
-        None
-    }
-
-    /// Gives all that is reserved to the kernel.
-    #[inline]
-    pub(super) fn submit_all(&mut self) {
-        let ring = self.0.get();
+    pub(super) fn give(&mut self, span: Span) {
+        let ring = self.0.get_mut();
+        ring.cached_prod = span.end();
         // Release: who sees the new counter sees the entries below it.
-        ring.producer().store(ring.cached_prod, Ordering::Release);
+        ring.producer().store(span.end(), Ordering::Release);
     }
 
     /// What the kernel was given and has not taken yet.

@@ -1,6 +1,9 @@
 //! Runs: entries that lie in a row in the ring, to be worked on where they are.
 
-use super::entry::Entry;
+use core::mem::MaybeUninit;
+use core::slice;
+
+use super::entry::{self, Entry};
 use super::{Consumer, Place, Producer, Span, UNALIGNED_ADDR_MASK};
 use crate::sys::abi::Desc;
 
@@ -14,34 +17,88 @@ pub struct Run<T> {
 }
 
 impl<T: Entry> Place<T> {
+    #[inline]
     fn run(&self, span: Span) -> Run<T> {
         Run { first: self.get().slot(span.first), count: span.count }
     }
 
-    /// The entries of a span as one row, or two where it goes over the ring's end.
+    /// The entries of a span as rows: one, or two where it goes over the ring's end.
+    #[inline]
+    fn each_row(&self, span: Span, mut each: impl FnMut(Run<T>)) {
+        let (mut first, mut left) = (span.first, span.count.min(self.get().size));
+        while left != 0 {
+            let row = self.get().run(first, left) as u32;
+            each(self.run(Span { first, count: row }));
+            first = first.wrapping_add(row);
+            left -= row;
+        }
+    }
+
+    /// The entries of a span if they are one row.
+    #[inline]
+    pub(super) fn row(&self, span: Span) -> Option<Run<T>> {
+        let ring = self.get();
+        (span.count <= ring.size - (span.first & ring.mask)).then(|| self.run(span))
+    }
+
+    /// The same as two rows, of which the second may be empty.
     #[inline]
     fn rows(&self, span: Span) -> [Run<T>; 2] {
-        let row = self.get().run(span.first, span.count) as u32;
-        let rest = Span { first: span.first.wrapping_add(row), count: span.count - row };
+        let count = span.count.min(self.get().size);
+        let row = self.get().run(span.first, count) as u32;
+        let rest = Span { first: span.first.wrapping_add(row), count: count - row };
         [self.run(Span { count: row, ..span }), self.run(rest)]
     }
 
     /// The sum of the bytes of entries that are claimed.
     #[inline]
     pub(super) fn bytes(&self, span: Span) -> u64 {
+        match self.row(span) {
+            Some(row) => row.bytes(),
+            None => self.bytes_in_two(span),
+        }
+    }
+
+    #[cold]
+    fn bytes_in_two(&self, span: Span) -> u64 {
         self.rows(span).into_iter().map(|row| row.bytes()).sum()
+    }
+
+    /// Copies `items` to the slots of a span; gives the sum of their bytes.
+    #[inline]
+    pub(super) fn copy_in(&mut self, span: Span, items: &[T]) -> u64 {
+        let (mut from, mut bytes) = (items.as_ptr(), 0);
+        let count = span.count.min(items.len() as u32);
+        self.each_row(Span { count, ..span }, |row| {
+            // SAFETY: `items` has as many, and the kernel leaves slots alone that it was
+            // not given.
+            bytes += unsafe { entry::copy_many(from, row.first, row.count as usize) };
+            from = from.wrapping_add(row.count as usize);
+        });
+        bytes
+    }
+
+    /// Copies the entries of a span to `to`; gives the sum of their bytes.
+    ///
+    /// # Safety
+    /// `to` must have room for them.
+    #[inline]
+    pub(super) unsafe fn copy_out(&self, span: Span, mut to: *mut T) -> u64 {
+        let mut bytes = 0;
+        self.each_row(span, |row| {
+            // SAFETY: the caller has room; the kernel does not write what was peeked.
+            bytes += unsafe { entry::copy_many(row.first, to, row.count as usize) };
+            to = to.wrapping_add(row.count as usize);
+        });
+        bytes
     }
 }
 
 impl<T: Entry> Run<T> {
     #[inline]
     fn bytes(&self) -> u64 {
-        if self.count == 0 {
-            return 0;
-        }
-        // SAFETY: `count` entries lie there in the mapping, which are ours now.
-        let items = unsafe { core::slice::from_raw_parts(self.first, self.count as usize) };
-        items.iter().map(T::bytes).sum()
+        // SAFETY: entries of the mapping, which are ours while they are claimed.
+        entry::bytes(unsafe { slice::from_raw_parts(self.first, self.count as usize) })
     }
 }
 
@@ -54,6 +111,16 @@ impl<T: Entry> Producer<T> {
         let span = self.reserve(row);
         self.0.run(span)
     }
+
+    /// The places of entries that are reserved, one row, or two at the ring's end.
+    #[inline]
+    pub fn places(&mut self, span: Span) -> [&mut [MaybeUninit<T>]; 2] {
+        self.0.rows(span).map(|row| {
+            // SAFETY: slots of the mapping, which the kernel leaves alone while they are
+            // reserved; the two rows do not overlap, and borrow the ring.
+            unsafe { slice::from_raw_parts_mut(row.first.cast(), row.count as usize) }
+        })
+    }
 }
 
 impl<T: Entry> Consumer<T> {
@@ -64,6 +131,16 @@ impl<T: Entry> Consumer<T> {
         let row = ring.run(ring.cached_cons, n) as u32;
         let span = self.peek(row);
         self.0.run(span)
+    }
+
+    /// Entries that are peeked, one row, or two at the ring's end.
+    #[inline]
+    pub fn entries(&self, span: Span) -> [&[T]; 2] {
+        self.0.rows(span).map(|row| {
+            // SAFETY: entries of the mapping, which the kernel does not write while they
+            // are peeked; any bytes are a T.
+            unsafe { slice::from_raw_parts(row.first, row.count as usize) }
+        })
     }
 }
 
@@ -77,18 +154,59 @@ impl Consumer<Desc> {
         if span.count == 0 {
             return Some((0, 0));
         }
-        let to = fill.reserve_whole(span.count)?;
-        let mut bytes = 0;
-        for (from, to) in span.indices().zip(to.indices()) {
-            let desc = self.read(from).unwrap_or_default();
-            bytes += u64::from(desc.len);
-            // An offset above bit 48 is the packet's, not the frame's.
-            fill.write(to, desc.addr & UNALIGNED_ADDR_MASK);
+        let room = fill.room(span.count as usize);
+        if room.count != span.count {
+            return None;
         }
-        fill.submit_all();
-        self.release_all();
+        let bytes = match (self.0.row(span), fill.0.row(room)) {
+            // SAFETY: entries and places that are claimed, in different mappings.
+            (Some(from), Some(to)) if span.count as usize <= entry::SUMMED => unsafe {
+                recycle(from.first, to.first, span.count)
+            },
+            _ => self.recycle_in_parts(span, fill, room),
+        };
+        fill.give(room);
+        self.give_back(span);
         Some((span.count, bytes))
     }
+
+    #[cold]
+    fn recycle_in_parts(&self, span: Span, fill: &Producer<u64>, room: Span) -> u64 {
+        let mut bytes = 0;
+        for i in 0..span.count {
+            let (from, to) = (span.first.wrapping_add(i), room.first.wrapping_add(i));
+            // SAFETY: as in `recycle`.
+            bytes += unsafe { recycle(self.0.get().slot(from), fill.0.get().slot(to), 1) };
+        }
+        bytes
+    }
+}
+
+/// Writes the frames of `n` packets to places of the fill ring; gives their bytes,
+/// which must fit 32 bits.
+///
+/// # Safety
+/// `n` descriptors are to be read in a row, and `n` addresses written.
+#[inline]
+unsafe fn recycle(from: *const Desc, to: *mut u64, n: u32) -> u64 {
+    // SAFETY: the caller's promise.
+    let from = unsafe { slice::from_raw_parts(from, n as usize) };
+    // SAFETY: the caller's promise.
+    let to = unsafe { slice::from_raw_parts_mut(to.cast::<MaybeUninit<u64>>(), n as usize) };
+    let mut bytes: u32 = 0;
+    let mut recycle = |desc: &Desc, place: &mut MaybeUninit<u64>| {
+        bytes = bytes.wrapping_add(desc.len);
+        // An offset above bit 48 is the packet's, not the frame's.
+        place.write(desc.addr & UNALIGNED_ADDR_MASK);
+    };
+    // By fours: half of the loop would be counting.
+    let (fours, mut places) = (from.chunks_exact(4), to.chunks_exact_mut(4));
+    let rest = fours.remainder();
+    for (descs, places) in fours.zip(places.by_ref()) {
+        descs.iter().zip(places).for_each(|(desc, place)| recycle(desc, place));
+    }
+    rest.iter().zip(places.into_remainder()).for_each(|(desc, place)| recycle(desc, place));
+    u64::from(bytes)
 }
 
 impl Producer<Desc> {
@@ -96,11 +214,36 @@ impl Producer<Desc> {
     /// while others are reserved.
     #[inline]
     pub fn put_addrs(&mut self, addrs: &[u64], len: u32) -> u32 {
-        let Some(span) = self.reserve_alone(addrs.len()) else { return 0 };
-        for (index, addr) in span.indices().zip(addrs) {
-            self.write(index, Desc { addr: *addr, len, options: 0 });
+        let span = self.room(addrs.len());
+        if span.count == 0 {
+            return 0;
         }
-        self.submit_all();
+        match self.0.row(span) {
+            Some(row) => write_addrs(row, addrs, len),
+            None => self.write_addrs_in_two(span, addrs, len),
+        }
+        self.give(span);
         span.count
+    }
+
+    #[cold]
+    fn write_addrs_in_two(&self, span: Span, mut addrs: &[u64], len: u32) {
+        self.0.each_row(span, |row| {
+            write_addrs(row, addrs, len);
+            addrs = addrs.get(row.count as usize..).unwrap_or(&[]);
+        });
+    }
+}
+
+/// Descriptors as two words each: a store less than field by field.
+#[inline]
+fn write_addrs(row: Run<Desc>, addrs: &[u64], len: u32) {
+    let [a, b, c, d] = len.to_ne_bytes();
+    let rest = u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]);
+    let places = row.first.cast::<[MaybeUninit<u64>; 2]>();
+    // SAFETY: as in `Producer::places`; a descriptor is two words.
+    let places = unsafe { slice::from_raw_parts_mut(places, row.count as usize) };
+    for (place, addr) in places.iter_mut().zip(addrs) {
+        *place = [MaybeUninit::new(*addr), MaybeUninit::new(rest)];
     }
 }
