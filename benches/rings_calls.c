@@ -192,14 +192,20 @@ static int rx_fill_runs(struct rings *r, uint32_t batch, uint32_t rounds)
 
 static int tx_comp_runs(struct rings *r, uint32_t batch, uint32_t rounds)
 {
+	const uint64_t *run;
+
 	while (rounds--) {
+		uint32_t got, n;
+
 		takes_tx(r);
 		gives_comp(r, batch);
-		if (xsk_comp_get(r->socket, r->addrs, batch) != batch ||
-		    xsk_tx_put_addrs(r->socket, r->addrs, batch, PACKET_LEN) != batch)
-			return -1;
+		for (got = 0; got < batch; got += n) {
+			n = xsk_comp_next_run(r->socket, batch - got, &run);
+			if (n == 0 || xsk_tx_put_addrs(r->socket, run, n, PACKET_LEN) != n)
+				return -1;
+		}
 	}
-	return 0;
+	return xsk_comp_next_run(r->socket, 0, &run) == 0 ? 0 : -1;
 }
 
 static int forward_runs(struct rings *r, uint32_t batch, uint32_t rounds)
@@ -220,13 +226,13 @@ static int forward_runs(struct rings *r, uint32_t batch, uint32_t rounds)
 		gives_comp(r, batch);
 		takes_fill(r);
 		for (got = 0; got < batch; got += n) {
-			n = xsk_comp_peek_run(r->socket, batch - got, &addrs);
-			if (n == 0 || xsk_fill_put(r->socket, addrs, n) != n ||
-			    xsk_comp_release(r->socket, n) != n)
+			n = xsk_comp_next_run(r->socket, batch - got, &addrs);
+			if (n == 0 || xsk_fill_put(r->socket, addrs, n) != n)
 				return -1;
 		}
 	}
-	return xsk_rx_next_run(r->socket, 0, &descs) == 0 ? 0 : -1;
+	return xsk_rx_next_run(r->socket, 0, &descs) + xsk_comp_next_run(r->socket, 0, &addrs) == 0
+		       ? 0 : -1;
 }
 
 /* --- whole packets */

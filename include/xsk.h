@@ -1086,6 +1086,21 @@ uint32_t xsk_comp_peek_run(struct xsk_socket *socket,
 			   const uint64_t **run);
 
 /**
+ * Gives all claimed entries of the completion ring back to the kernel, and claims the
+ * next: xsk_comp_release() and xsk_comp_peek_run() in one. What it gives can go to
+ * xsk_tx_put_addrs() or xsk_fill_put() as it is.
+ *
+ * @param[in]  socket  the socket
+ * @param[in]  n       addresses wanted; 0 only gives back
+ * @param[out] run     as for xsk_comp_peek_run()
+ * @return how many are claimed, 0 to n; 0 if a pointer is NULL
+ * @note Threads: the transmit side's.
+ */
+uint32_t xsk_comp_next_run(struct xsk_socket *socket,
+			   uint32_t n,
+			   const uint64_t **run);
+
+/**
  * Gives a socket's RX ring, for a program that works on single descriptors: the inline
  * helpers of <xdp/xsk.h>, xsk_ring_cons__peek() and so on, cost no call.
  *

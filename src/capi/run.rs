@@ -201,3 +201,29 @@ pub unsafe extern "C" fn xsk_comp_peek_run(
         _ => 0,
     }
 }
+
+/// Gives all claimed entries of the completion ring back to the kernel, and claims the
+/// next: xsk_comp_release() and xsk_comp_peek_run() in one. What it gives can go to
+/// xsk_tx_put_addrs() or xsk_fill_put() as it is.
+///
+/// @param[in]  socket  the socket
+/// @param[in]  n       addresses wanted; 0 only gives back
+/// @param[out] run     as for xsk_comp_peek_run()
+/// @return how many are claimed, 0 to n; 0 if a pointer is NULL
+/// @note Threads: the transmit side's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_comp_next_run(
+    socket: *mut xsk_socket,
+    n: u32,
+    run: *mut *const u64,
+) -> u32 {
+    // SAFETY: NULL or alive, and this is the side's thread, as documented.
+    match unsafe { tx_side(socket) } {
+        Some(side) if !run.is_null() => {
+            side.comp().release_all();
+            // SAFETY: not NULL, and the caller's to be written.
+            unsafe { run_read(side.comp().peek_run(n), run) }
+        }
+        _ => 0,
+    }
+}

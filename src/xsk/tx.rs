@@ -71,6 +71,17 @@ impl TxSide {
     /// Sends a packet of `len` bytes from each address, and counts them.
     #[inline]
     pub fn put_addrs(&mut self, addrs: &[u64], len: u32) -> u32 {
+        match self.tx.put_addrs_in_row(addrs, len) {
+            Some(n) => {
+                self.side.count(n, u64::from(n) * u64::from(len));
+                n
+            }
+            None => self.put_addrs_anywhere(addrs, len),
+        }
+    }
+
+    #[cold]
+    fn put_addrs_anywhere(&mut self, addrs: &[u64], len: u32) -> u32 {
         let n = self.tx.put_addrs(addrs, len);
         self.side.count(n, u64::from(n) * u64::from(len));
         n

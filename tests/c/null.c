@@ -60,6 +60,7 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	CHECK_EQ(xsk_tx_reserve_run(NULL, 1, &room), 0);
 	CHECK_EQ(xsk_tx_put_addrs(NULL, &addr, 1, 60), 0);
 	CHECK_EQ(xsk_comp_peek_run(NULL, 1, &addrs), 0);
+	CHECK_EQ(xsk_comp_next_run(NULL, 1, &addrs), 0);
 	CHECK_EQ(xsk_fill_reserve_run(NULL, 1, &places), 0);
 	CHECK(descs == &desc && room == &desc && addrs == &addr && places == &addr);
 	CHECK(xsk_socket_rx_ring(NULL) == NULL && xsk_socket_tx_ring(NULL) == NULL);
@@ -122,6 +123,7 @@ static void null_behind_the_first_place(struct xsk_umem *umem, struct xsk_socket
 	CHECK_EQ(xsk_tx_reserve_run(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_tx_put_addrs(sock, NULL, 1, 60), 0);
 	CHECK_EQ(xsk_comp_peek_run(sock, 1, NULL), 0);
+	CHECK_EQ(xsk_comp_next_run(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_fill_reserve_run(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_fill_reserve(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_fill_put(sock, NULL, 1), 0);

@@ -9,6 +9,7 @@ mod entry;
 mod inline;
 mod producer;
 mod run;
+mod wide;
 
 use core::ffi::c_void;
 use core::marker::PhantomData;

@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 use core::slice;
 
 use super::entry::{self, Entry};
-use super::{Consumer, Place, Producer, Span, UNALIGNED_ADDR_MASK};
+use super::{Consumer, Place, Producer, Span, UNALIGNED_ADDR_MASK, wide};
 use crate::sys::abi::Desc;
 
 /// Entries in a row in a ring, `count` of them.
@@ -211,39 +211,35 @@ unsafe fn recycle(from: *const Desc, to: *mut u64, n: u32) -> u64 {
 
 impl Producer<Desc> {
     /// Sends one packet of `len` bytes from each address; says how many had room: none
-    /// while others are reserved.
+    /// while others are reserved. None where the room goes over the ring's end.
     #[inline]
-    pub fn put_addrs(&mut self, addrs: &[u64], len: u32) -> u32 {
+    pub fn put_addrs_in_row(&mut self, addrs: &[u64], len: u32) -> Option<u32> {
+        let span = self.room(addrs.len());
+        if span.count == 0 {
+            return Some(0);
+        }
+        let row = self.0.row(span)?;
+        // SAFETY: `room` gives no more than there are.
+        let addrs = unsafe { slice::from_raw_parts(addrs.as_ptr(), span.count as usize) };
+        // SAFETY: free places in a row, as many as addresses.
+        unsafe { wide::write(row.first, addrs, len) };
+        self.give(span);
+        Some(span.count)
+    }
+
+    /// The same wherever the room is.
+    pub fn put_addrs(&mut self, mut addrs: &[u64], len: u32) -> u32 {
         let span = self.room(addrs.len());
         if span.count == 0 {
             return 0;
         }
-        match self.0.row(span) {
-            Some(row) => write_addrs(row, addrs, len),
-            None => self.write_addrs_in_two(span, addrs, len),
-        }
+        self.0.each_row(span, |row| {
+            let (now, later) = addrs.split_at_checked(row.count as usize).unwrap_or_default();
+            // SAFETY: free places in a row, as many as addresses.
+            unsafe { wide::write(row.first, now, len) };
+            addrs = later;
+        });
         self.give(span);
         span.count
-    }
-
-    #[cold]
-    fn write_addrs_in_two(&self, span: Span, mut addrs: &[u64], len: u32) {
-        self.0.each_row(span, |row| {
-            write_addrs(row, addrs, len);
-            addrs = addrs.get(row.count as usize..).unwrap_or(&[]);
-        });
-    }
-}
-
-/// Descriptors as two words each: a store less than field by field.
-#[inline]
-fn write_addrs(row: Run<Desc>, addrs: &[u64], len: u32) {
-    let [a, b, c, d] = len.to_ne_bytes();
-    let rest = u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]);
-    let places = row.first.cast::<[MaybeUninit<u64>; 2]>();
-    // SAFETY: as in `Producer::places`; a descriptor is two words.
-    let places = unsafe { slice::from_raw_parts_mut(places, row.count as usize) };
-    for (place, addr) in places.iter_mut().zip(addrs) {
-        *place = [MaybeUninit::new(*addr), MaybeUninit::new(rest)];
     }
 }
