@@ -117,6 +117,5 @@ pub unsafe extern "C" fn xsk_buf_free(socket: *mut xsk_socket, bufs: *const Buf,
     // SAFETY: NULL or alive, and this is the side's thread, as documented.
     let Some(side) = (unsafe { rx_side(socket) }) else { return 0 };
     // SAFETY: NULL or n buffers, as documented.
-    let bufs = unsafe { array(bufs, n) };
-    bufs.iter().take_while(|buf| side.free(buf.addr)).count() as u32
+    side.free(unsafe { array(bufs, n) })
 }

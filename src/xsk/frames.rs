@@ -2,6 +2,7 @@
 //! side of a socket in front of it, and a ledger of what the kernel has.
 
 use alloc::boxed::Box;
+use core::slice;
 
 use crate::sys::Errno;
 use crate::sys::heap::{Shared, try_slice};
@@ -28,10 +29,16 @@ impl Stack {
 
     #[inline]
     fn pop(&mut self) -> Option<u32> {
-        let top = self.len.checked_sub(1)?;
-        let frame = *self.frames.get(top)?;
-        self.len = top;
-        Some(frame)
+        self.pop_many(1).first().copied()
+    }
+
+    /// Takes up to `n` frames, the last one first in line.
+    #[inline]
+    fn pop_many(&mut self, n: usize) -> &[u32] {
+        let left = self.len - n.min(self.len);
+        let taken = self.frames.get(left..self.len).unwrap_or(&[]);
+        self.len = left;
+        taken
     }
 
     /// Moves up to `n` frames to `other`, as many as fit there.
@@ -83,6 +90,8 @@ impl FramePool {
 pub struct FrameCache {
     pool: Shared<FramePool>,
     at_hand: Stack,
+    /// The way through of a cache that has no room.
+    single: u32,
 }
 
 /// Frames that a cache holds at most: four bursts of 64.
@@ -93,35 +102,85 @@ impl FrameCache {
     /// cannot keep all frames from the others, and of no room where there are few.
     pub fn new(pool: Shared<FramePool>, count: u32) -> Result<FrameCache, Errno> {
         let room = CACHE.min(count as usize / 16) & !1;
-        Ok(FrameCache { pool, at_hand: Stack::new(room)? })
+        Ok(FrameCache { pool, at_hand: Stack::new(room)?, single: 0 })
     }
 
-    /// A frame, from the pool if none is at hand; None when both are empty.
+    /// Up to `n` frames, from the pool if none is at hand; none when both are empty, or
+    /// fewer than there are: ask again.
     #[inline]
-    pub fn pop(&mut self) -> Option<u32> {
-        self.at_hand.pop().or_else(|| self.pop_slow())
-    }
-
-    /// Takes a frame back; false if the pool has all its frames already.
-    #[inline]
-    pub fn push(&mut self, frame: u32) -> bool {
-        self.at_hand.push(frame) || self.push_slow(frame)
+    pub fn take(&mut self, n: usize) -> &[u32] {
+        if self.at_hand.len == 0 && n != 0 { self.take_slow(n) } else { self.at_hand.pop_many(n) }
     }
 
     #[cold]
-    fn pop_slow(&mut self) -> Option<u32> {
+    fn take_slow(&mut self, n: usize) -> &[u32] {
         let half = self.at_hand.frames.len() / 2;
         let mut pool = self.pool.0.lock();
         pool.move_to(&mut self.at_hand, half);
-        self.at_hand.pop().or_else(|| pool.pop())
+        match self.at_hand.len {
+            0 => {
+                let single = pool.pop().inspect(|frame| self.single = *frame);
+                single.map_or(&[], |_| slice::from_ref(&self.single))
+            }
+            _ => self.at_hand.pop_many(n),
+        }
     }
 
-    #[cold]
-    fn push_slow(&mut self, frame: u32) -> bool {
-        let half = self.at_hand.frames.len() / 2;
-        let mut pool = self.pool.0.lock();
-        self.at_hand.move_to(&mut pool, half);
-        self.at_hand.push(frame) || pool.push(frame)
+    /// Opens the cache to take frames back.
+    #[inline]
+    pub fn giving(&mut self) -> Giving<'_> {
+        let Stack { frames, len } = &mut self.at_hand;
+        Giving { pool: &self.pool, frames, len: *len, to: len }
+    }
+}
+
+/// Frames on their way back: a loop keeps in registers what memory has at its end.
+pub struct Giving<'a> {
+    pool: &'a FramePool,
+    frames: &'a mut [u32],
+    len: usize,
+    to: &'a mut usize,
+}
+
+impl Giving<'_> {
+    /// Takes a frame back; false if the pool has all its frames already.
+    #[inline]
+    pub fn push(&mut self, frame: u32) -> bool {
+        match self.frames.get_mut(self.len) {
+            Some(slot) => {
+                *slot = frame;
+                self.len += 1;
+                true
+            }
+            None => {
+                let (len, taken) = spill(self.pool, self.frames, self.len, frame);
+                self.len = len;
+                taken
+            }
+        }
+    }
+}
+
+impl Drop for Giving<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.to = self.len;
+    }
+}
+
+/// Moves half of a full cache to the pool and puts a frame where there is room then;
+/// gives how many are at hand, and whether there was room.
+#[cold]
+fn spill(pool: &FramePool, frames: &mut [u32], len: usize, frame: u32) -> (usize, bool) {
+    let mut pool = pool.0.lock();
+    let full = frames.get(len - frames.len() / 2..len).unwrap_or(&[]);
+    let len = len - full.iter().take_while(|frame| pool.push(**frame)).count();
+    match frames.get_mut(len) {
+        Some(slot) => {
+            *slot = frame;
+            (len + 1, true)
+        }
+        None => (len, pool.push(frame)),
     }
 }
 
@@ -155,32 +214,37 @@ impl Ledger {
         self.count
     }
 
-    /// Notes a frame as given; false if it was already, or does not exist.
+    /// Notes frames as given.
     #[inline]
-    pub fn give(&mut self, frame: u32) -> bool {
-        let Some(given) = self.given.get_mut(frame as usize).filter(|given| !**given) else {
-            return false;
-        };
-        *given = true;
-        self.count += 1;
-        true
+    pub fn give_all(&mut self, frames: &[u32]) {
+        let mut new = 0;
+        for frame in frames {
+            if let Some(given) = self.given.get_mut(*frame as usize) {
+                new += u32::from(!*given);
+                *given = true;
+            }
+        }
+        self.count += new;
     }
 
-    /// Notes a frame as come back; false if it was not given from here.
+    /// Notes frames as come back; what is no frame, or was not given from here, is
+    /// passed over.
     #[inline]
-    pub fn take_back(&mut self, frame: u32) -> bool {
-        let Some(given) = self.given.get_mut(frame as usize).filter(|given| **given) else {
-            return false;
-        };
-        *given = false;
-        self.count -= 1;
-        true
+    pub fn take_back_all(&mut self, frames: impl Iterator<Item = u64>) {
+        let mut back = 0;
+        for frame in frames {
+            if let Some(given) = usize::try_from(frame).ok().and_then(|at| self.given.get_mut(at)) {
+                back += u32::from(*given);
+                *given = false;
+            }
+        }
+        self.count -= back;
     }
 
-    /// Whether the kernel has the frame from here.
+    /// Opens the ledger for notes.
     #[inline]
-    pub fn has(&self, frame: u32) -> bool {
-        self.given.get(frame as usize).is_some_and(|given| *given)
+    pub fn notes(&mut self) -> Notes<'_> {
+        Notes { given: &mut self.given, count: self.count, to: &mut self.count }
     }
 
     /// Every frame given, which are none any more.
@@ -190,6 +254,55 @@ impl Ledger {
             each(frame as u32);
         }
         self.count = 0;
+    }
+}
+
+/// An open ledger: a loop keeps the count in a register.
+pub struct Notes<'a> {
+    given: &'a mut [bool],
+    count: u32,
+    to: &'a mut u32,
+}
+
+impl Notes<'_> {
+    /// Notes a frame as given; false if it was already, or does not exist.
+    #[inline]
+    pub fn give(&mut self, frame: u64) -> bool {
+        match usize::try_from(frame).ok().and_then(|at| self.given.get_mut(at)) {
+            Some(given) if !*given => {
+                *given = true;
+                self.count += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes a frame as come back; false if it was not given from here.
+    #[inline]
+    pub fn take_back(&mut self, frame: u64) -> bool {
+        match usize::try_from(frame).ok().and_then(|at| self.given.get_mut(at)) {
+            Some(given) if *given => {
+                *given = false;
+                self.count -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether there is such a frame, and the kernel has it not from here.
+    #[inline]
+    pub fn lacks(&self, frame: u64) -> bool {
+        let given = usize::try_from(frame).ok().and_then(|at| self.given.get(at));
+        given.is_some_and(|given| !*given)
+    }
+}
+
+impl Drop for Notes<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.to = self.count;
     }
 }
 
@@ -208,15 +321,32 @@ mod tests {
         assert_eq!(pool.len(), 4);
     }
 
+    /// Takes frames until there are none.
+    fn take_all(cache: &mut FrameCache) -> Vec<u32> {
+        let mut all = Vec::new();
+        loop {
+            match cache.take(7) {
+                [] => return all,
+                some => all.extend_from_slice(some),
+            }
+        }
+    }
+
+    /// Gives frames back; says how many there was room for.
+    fn give(cache: &mut FrameCache, frames: &[u32]) -> usize {
+        let mut giving = cache.giving();
+        frames.iter().filter(|frame| giving.push(**frame)).count()
+    }
+
     #[test]
     fn a_cache_gives_every_frame_and_returns_every_frame() {
         let pool = Shared::new(FramePool::new(64).unwrap()).unwrap();
         let mut cache = FrameCache::new(pool.clone(), 64).unwrap();
-        let mut frames: Vec<u32> = core::iter::from_fn(|| cache.pop()).collect();
+        let mut frames = take_all(&mut cache);
         frames.sort_unstable();
         assert_eq!(frames, (0..64).collect::<Vec<u32>>());
         assert_eq!(pool.len(), 0);
-        assert!(frames.iter().all(|frame| cache.push(*frame)));
+        assert_eq!(give(&mut cache, &frames), 64);
         assert!(pool.len() >= 60, "at most four are at hand");
         drop(cache);
         assert_eq!(pool.len(), 64);
@@ -226,8 +356,8 @@ mod tests {
     fn a_cache_refuses_what_the_pool_has_no_room_for() {
         let pool = Shared::new(FramePool::new(32).unwrap()).unwrap();
         let mut cache = FrameCache::new(pool, 32).unwrap();
-        assert!(cache.push(0) && cache.push(1), "they wait at hand");
-        assert!(!cache.push(0), "pool and cache are full");
+        assert_eq!(give(&mut cache, &[0, 1]), 2, "they wait at hand");
+        assert_eq!(give(&mut cache, &[0]), 0, "pool and cache are full");
     }
 
     #[test]
@@ -235,19 +365,28 @@ mod tests {
         let pool = Shared::new(FramePool::new(2).unwrap()).unwrap();
         let mut one = FrameCache::new(pool.clone(), 2).unwrap();
         let mut other = FrameCache::new(pool.clone(), 2).unwrap();
-        let frames = [one.pop().unwrap(), one.pop().unwrap()];
-        assert_eq!(other.pop(), None);
-        assert!(one.push(frames[0]) && one.push(frames[1]));
-        assert!(other.pop().is_some() && other.pop().is_some(), "not stuck in the first");
+        let frames = take_all(&mut one);
+        assert_eq!(frames.len(), 2);
+        assert!(other.take(1).is_empty());
+        assert_eq!(give(&mut one, &frames), 2);
+        assert_eq!(take_all(&mut other).len(), 2, "not stuck in the first");
     }
 
     #[test]
     fn a_ledger_takes_a_frame_once_each_way() {
         let mut ledger = Ledger::new(3).unwrap();
-        assert!(ledger.give(1) && !ledger.give(1) && !ledger.give(3));
-        assert!(ledger.has(1) && !ledger.has(0) && ledger.count() == 1);
-        assert!(ledger.take_back(1) && !ledger.take_back(1) && !ledger.take_back(9));
-        assert!(ledger.give(0) && ledger.give(2));
+        let mut notes = ledger.notes();
+        assert!(notes.give(1) && !notes.give(1) && !notes.give(3));
+        assert!(!notes.lacks(1) && notes.lacks(0) && !notes.lacks(3));
+        drop(notes);
+        assert_eq!(ledger.count(), 1);
+        let mut notes = ledger.notes();
+        assert!(notes.take_back(1) && !notes.take_back(1) && !notes.take_back(9));
+        assert!(notes.give(0) && notes.give(2));
+        drop(notes);
+        ledger.give_all(&[0, 1, 9]);
+        assert_eq!(ledger.count(), 3);
+        ledger.take_back_all([1, 1, 9, u64::MAX].into_iter());
         let mut left = Vec::new();
         ledger.drain(|frame| left.push(frame));
         assert_eq!((left, ledger.count()), (vec![0, 2], 0));

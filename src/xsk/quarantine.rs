@@ -52,7 +52,7 @@ mod tests {
     fn frames_come_back_with_their_queue_and_no_other() {
         let pool = FramePool::new(4).unwrap();
         let mut ledger = Ledger::new(4).unwrap();
-        pool.take(3, |frame| assert!(ledger.give(frame)));
+        pool.take(3, |frame| assert!(ledger.notes().give(u64::from(frame))));
         let queue = Queue { netns: 1, ifindex: 2, queue_id: 0 };
         let quarantine = Quarantine::new();
         quarantine.hold(queue, ledger);

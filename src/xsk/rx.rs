@@ -106,7 +106,7 @@ impl RxSide {
             return fail!(Errno::EOPNOTSUPP, "rx kick: the socket only sends");
         }
         self.side.waker.place()?;
-        if force || self.fill.needs_wakeup() {
+        if force || self.fill.needs_wakeup(self.side.waker.copies()) {
             self.side.wake(Waker::wake_rx)
         } else {
             Ok(Kick::Done)
@@ -127,42 +127,63 @@ impl RxSide {
                 "rx burst: ring entries are still peeked or reserved by other calls"
             );
         }
-        let span = self.rx.peek(u32::try_from(bufs.len()).unwrap_or(u32::MAX));
-        let mut bytes = 0;
-        for (index, buf) in span.indices().zip(bufs) {
-            let desc = self.rx.read(index).unwrap_or_default();
-            if let Some(frame) = self.side.geometry.frame_of(desc.addr) {
-                self.side.given.take_back(frame);
-            }
-            bytes += u64::from(desc.len);
-            buf.write(Buf::new(&self.side.geometry, desc.addr, desc.len, desc.options));
-        }
-        self.rx.release(span.count);
-        self.side.count(span.count, bytes);
+        let n = self.receive(bufs);
         self.refill();
-        match self.after_burst(span.count) {
-            Err(e) if span.count == 0 => Err(e),
-            _ => Ok(span.count),
+        match self.after_burst(n) {
+            Err(e) if n == 0 => Err(e),
+            _ => Ok(n),
         }
     }
 
+    /// Moves packets from the RX ring to `bufs`; says how many.
+    #[inline]
+    fn receive(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
+        let span = self.rx.peek(u32::try_from(bufs.len()).unwrap_or(u32::MAX));
+        let geometry = self.side.geometry;
+        let (mut bufs, mut bytes) = (bufs, 0);
+        // Two short loops are quicker than one that has not registers enough.
+        for row in self.rx.entries(span) {
+            let (now, later) = bufs.split_at_mut_checked(row.len()).unwrap_or_default();
+            for (desc, buf) in row.iter().zip(now) {
+                bytes += u64::from(desc.len);
+                buf.write(Buf::new(&geometry, desc.addr, desc.len, desc.options));
+            }
+            self.side.given.take_back_all(row.iter().map(|desc| geometry.frame_at(desc.addr)));
+            bufs = later;
+        }
+        self.rx.release(span.count);
+        self.side.count(span.count, bytes);
+        span.count
+    }
+
     /// Tops the kernel's frames up to the target.
+    #[inline]
     fn refill(&mut self) {
         let missing = self.target.saturating_sub(self.side.given.count());
         let span = self.fill.reserve(missing);
+        let geometry = self.side.geometry;
         let mut filled = 0;
-        for index in span.indices() {
-            let Some(frame) = self.side.frames.pop() else { break };
-            self.side.given.give(frame);
-            self.fill.write(index, self.side.geometry.frame_addr(frame));
-            filled += 1;
+        'rows: for mut row in self.fill.places(span) {
+            while !row.is_empty() {
+                let frames = self.side.frames.take(row.len());
+                let (now, later) = row.split_at_mut_checked(frames.len()).unwrap_or_default();
+                if now.is_empty() {
+                    break 'rows;
+                }
+                for (place, frame) in now.iter_mut().zip(frames) {
+                    place.write(geometry.frame_addr(*frame));
+                }
+                self.side.given.give_all(frames);
+                filled += now.len() as u32;
+                row = later;
+            }
         }
         self.fill.cancel(span.count - filled);
         self.fill.submit(filled);
     }
 
     fn after_burst(&mut self, received: u32) -> Result<(), Error> {
-        if self.fill.needs_wakeup() {
+        if self.fill.needs_wakeup(self.side.waker.copies()) {
             self.side.wake(Waker::wake_rx)?;
         }
         if received != 0 {
@@ -177,23 +198,26 @@ impl RxSide {
         self.side.waker.check()
     }
 
-    /// Takes back the frame of a packet that is done with; false if the address is
-    /// in none, or the frame is the kernel's or in the pool already.
+    /// Takes back the frames of packets that are done with; says how many: it stops at
+    /// an address in no frame, and at a frame that is the kernel's or in the pool
+    /// already.
     #[inline]
-    pub fn free(&mut self, addr: u64) -> bool {
-        match self.side.geometry.frame_of(addr) {
-            Some(frame) => !self.side.given.has(frame) && self.side.frames.push(frame),
-            None => false,
-        }
+    pub fn free(&mut self, bufs: &[Buf]) -> u32 {
+        let Side { geometry, given, frames, .. } = &mut self.side;
+        let (geometry, notes, mut giving) = (*geometry, given.notes(), frames.giving());
+        let mut free = |buf: &Buf| {
+            let frame = geometry.frame_at(buf.addr);
+            notes.lacks(frame) && giving.push(frame as u32)
+        };
+        bufs.iter().take_while(|buf| free(buf)).count() as u32
     }
 
     /// Puts the frames of packets back that nobody has received. Only reads the ring:
     /// a forked child that ends here must not move its parent's counters.
     pub(super) fn reclaim_unread(&mut self) {
         let RxSide { rx, side, .. } = self;
-        for desc in rx.unreleased().indices().filter_map(|index| rx.read(index)) {
-            side.reclaim(desc.addr);
-        }
+        let unread = rx.unreleased().indices().filter_map(|index| rx.read(index));
+        side.reclaim(unread.map(|desc| desc.addr));
     }
 
     /// Whether the rings are the program's structs, which may be gone by now.

@@ -66,13 +66,15 @@ impl Side {
         Ok(kick)
     }
 
-    /// Puts a frame back that the kernel has returned, unless it never came from
-    /// here: then it is not the pool's either.
-    #[inline]
-    pub(super) fn reclaim(&mut self, addr: u64) {
-        if let Some(frame) = self.geometry.frame_of(addr) {
-            if self.given.take_back(frame) {
-                self.frames.push(frame);
+    /// Puts frames back that the kernel has returned, but none that never came from
+    /// here: it is not the pool's either.
+    #[inline(never)]
+    pub(super) fn reclaim(&mut self, addrs: impl Iterator<Item = u64>) {
+        let (geometry, mut notes, mut giving) =
+            (self.geometry, self.given.notes(), self.frames.giving());
+        for frame in addrs.map(|addr| geometry.frame_at(addr)) {
+            if notes.take_back(frame) {
+                giving.push(frame as u32);
             }
         }
     }
@@ -80,9 +82,9 @@ impl Side {
     /// Puts every frame back that the kernel has, which it must not touch again: its
     /// socket is closed.
     pub(super) fn reclaim_all(&mut self) {
-        let Side { frames, given, .. } = self;
-        given.drain(|frame| {
-            frames.push(frame);
+        let mut giving = self.frames.giving();
+        self.given.drain(|frame| {
+            giving.push(frame);
         });
     }
 }

@@ -5,9 +5,11 @@ use core::mem::MaybeUninit;
 use crate::sys::Errno;
 use crate::sys::abi::Desc;
 use crate::xsk::error::{Error, fail};
+use crate::xsk::frames::Ledger;
 use crate::xsk::packet::Buf;
 use crate::xsk::ring::{Consumer, Producer};
 use crate::xsk::side::Side;
+use crate::xsk::umem::Geometry;
 use crate::xsk::wake::{Kick, Waker};
 
 /// What the sending thread uses, and no other.
@@ -99,7 +101,11 @@ impl TxSide {
             return fail!(Errno::EOPNOTSUPP, "tx kick: the socket only receives");
         }
         self.side.waker.place()?;
-        if force || self.tx.needs_wakeup() { self.wake() } else { Ok(Kick::Done) }
+        if force || self.tx.needs_wakeup(self.side.waker.copies()) {
+            self.wake()
+        } else {
+            Ok(Kick::Done)
+        }
     }
 
     fn wake(&self) -> Result<Kick, Error> {
@@ -149,51 +155,36 @@ impl TxSide {
     /// Puts packets into the TX ring until it is full or one cannot be sent.
     fn enqueue(&mut self, bufs: &[Buf]) -> (u32, Result<(), Error>) {
         let span = self.tx.reserve(u32::try_from(bufs.len()).unwrap_or(u32::MAX));
-        let (mut n, mut bytes, mut refused) = (0, 0, Ok(()));
-        for (index, buf) in span.indices().zip(bufs) {
-            match self.describe(buf) {
-                Ok(desc) => self.tx.write(index, desc),
-                Err(e) => {
-                    refused = Err(e);
-                    break;
-                }
+        let (mut left, mut n, mut bytes) = (bufs, 0, 0);
+        for row in self.tx.places(span) {
+            let (now, later) = left.split_at_checked(row.len()).unwrap_or_default();
+            let (described, sum) = describe(&self.side.geometry, &mut self.side.given, now, row);
+            n += described;
+            bytes += sum;
+            if described as usize != now.len() {
+                break;
             }
-            n += 1;
-            bytes += u64::from(buf.len);
+            left = later;
         }
         self.tx.cancel(span.count - n);
         self.tx.submit(n);
         self.side.count(n, bytes);
-        (n, refused)
-    }
-
-    /// The descriptor of a packet, and its frame noted as the kernel's.
-    #[inline]
-    fn describe(&mut self, buf: &Buf) -> Result<Desc, Error> {
-        let addr = self.side.geometry.addr(buf.data);
-        match self.side.geometry.frame_of(buf.addr) {
-            Some(frame)
-                if self.side.geometry.fits(frame, addr, buf.len)
-                    && buf.options == 0
-                    && self.side.given.give(frame) =>
-            {
-                Ok(Desc { addr, len: buf.len, options: 0 })
-            }
-            frame => self.explain(buf, addr, frame),
-        }
+        let refused = bufs.get(n as usize).filter(|_| n < span.count);
+        (n, refused.map_or(Ok(()), |buf| self.explain(buf)))
     }
 
     #[cold]
-    fn explain(&self, buf: &Buf, addr: u64, frame: Option<u32>) -> Result<Desc, Error> {
+    fn explain(&self, buf: &Buf) -> Result<(), Error> {
+        let addr = self.side.geometry.addr(buf.data);
         let (len, size) = (buf.len, self.side.geometry.frame_size());
-        match frame {
+        match self.side.geometry.frame_of(buf.addr) {
             None => fail!(
                 Errno::EINVAL,
                 "tx burst: addr {:#x} is outside the UMEM of {} bytes",
                 buf.addr,
                 self.side.geometry.bytes()
             ),
-            Some(frame) if !self.side.geometry.fits(frame, addr, len) => fail!(
+            Some(frame) if !self.side.geometry.fits(buf.addr, addr, len) => fail!(
                 Errno::EINVAL,
                 "tx burst: {len} bytes at offset {} of a frame do not fit: a packet has 1 to {size} \
                  bytes and lies in its frame",
@@ -213,7 +204,10 @@ impl TxSide {
     /// ring that is full stops it.
     fn flush(&mut self) -> Result<(), Error> {
         let mut left = self.tx.unconsumed().count;
-        while left != 0 && self.tx.needs_wakeup() && self.wake()? == Kick::Again {
+        while left != 0
+            && self.tx.needs_wakeup(self.side.waker.copies())
+            && self.wake()? == Kick::Again
+        {
             self.reap();
             let still = self.tx.unconsumed().count;
             // Bounded: each round takes at least one descriptor, and none is added.
@@ -225,9 +219,8 @@ impl TxSide {
     /// Takes back the frames of packets that are sent.
     fn reap(&mut self) {
         let span = self.comp.peek(u32::MAX);
-        for index in span.indices() {
-            let addr = self.comp.read(index).unwrap_or(u64::MAX);
-            self.side.reclaim(addr);
+        for row in self.comp.entries(span) {
+            self.side.reclaim(row.iter().copied());
         }
         self.comp.release(span.count);
     }
@@ -257,24 +250,29 @@ impl TxSide {
     }
 
     fn alloc_at_hand(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
+        let geometry = self.side.geometry;
+        let room = geometry.frame_size() as u32 - geometry.headroom();
+        let mut left = bufs;
         let mut n = 0;
-        for buf in bufs {
-            let Some(frame) = self.side.frames.pop() else { break };
-            let addr = self.side.geometry.payload_addr(frame);
-            let room = self.side.geometry.frame_size() as u32 - self.side.geometry.headroom();
-            buf.write(Buf::new(&self.side.geometry, addr, room, 0));
-            n += 1;
+        loop {
+            let frames = self.side.frames.take(left.len());
+            let (now, later) = left.split_at_mut_checked(frames.len()).unwrap_or_default();
+            if now.is_empty() {
+                return n;
+            }
+            for (buf, frame) in now.iter_mut().zip(frames) {
+                buf.write(Buf::new(&geometry, geometry.payload_addr(*frame), room, 0));
+            }
+            n += now.len() as u32;
+            left = later;
         }
-        n
     }
 
     /// Puts the frames of packets back that are sent. Only reads the ring: a forked
     /// child that ends here must not move its parent's counters.
     pub(super) fn reclaim_sent(&mut self) {
         let TxSide { comp, side, .. } = self;
-        for addr in comp.unreleased().indices().filter_map(|index| comp.read(index)) {
-            side.reclaim(addr);
-        }
+        side.reclaim(comp.unreleased().indices().filter_map(|index| comp.read(index)));
     }
 
     /// Whether the rings are the program's structs, which may be gone by now.
@@ -287,4 +285,29 @@ impl TxSide {
         self.tx.unmap();
         self.comp.unmap();
     }
+}
+
+/// Writes the descriptors of packets to `places` and notes their frames as the kernel's,
+/// up to the first that cannot be sent; says how many, and their bytes. A function of its
+/// own, which has the registers for itself.
+#[inline(never)]
+fn describe(
+    geometry: &Geometry,
+    given: &mut Ledger,
+    bufs: &[Buf],
+    places: &mut [MaybeUninit<Desc>],
+) -> (u32, u64) {
+    let (geometry, mut notes) = (*geometry, given.notes());
+    let (mut n, mut bytes) = (0, 0);
+    for (buf, place) in bufs.iter().zip(places) {
+        let addr = geometry.addr(buf.data);
+        let sendable = geometry.fits(buf.addr, addr, buf.len) && buf.options == 0;
+        if !sendable || !notes.give(geometry.frame_at(addr)) {
+            break;
+        }
+        place.write(Desc { addr, len: buf.len, options: 0 });
+        n += 1;
+        bytes += u64::from(buf.len);
+    }
+    (n, bytes)
 }

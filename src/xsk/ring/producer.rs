@@ -196,12 +196,15 @@ impl<T: Entry> Producer<T> {
         Span { first, count: count.min(ring.size) }
     }
 
-    /// Whether the kernel sleeps and wants a call to see what was submitted.
+    /// Whether the kernel sleeps and wants a call to see what was submitted. `steady`
+    /// is for a flag that the kernel leaves as it is: in copy mode.
     #[inline]
-    pub fn needs_wakeup(&self) -> bool {
-        // SeqCst: our submit before our look at the flag, as the kernel sets the flag
-        // before its last look at the producer. One of the two sees the other.
-        fence(Ordering::SeqCst);
+    pub fn needs_wakeup(&self, steady: bool) -> bool {
+        if !steady {
+            // SeqCst: our submit before our look at the flag, as the kernel sets the flag
+            // before its last look at the producer. One of the two sees the other.
+            fence(Ordering::SeqCst);
+        }
         self.0.get().needs_wakeup()
     }
 }

@@ -129,11 +129,11 @@ fn the_sum_is_over_what_would_be_submitted() {
 #[test]
 fn a_wakeup_is_needed_when_the_flag_stands() {
     let (ring, kernel) = producer(0, 4);
-    assert!(!ring.needs_wakeup());
+    assert!(!ring.needs_wakeup(false));
     kernel.flags.store(RING_NEED_WAKEUP | 2, Ordering::Relaxed);
-    assert!(ring.needs_wakeup());
+    assert!(ring.needs_wakeup(false));
     kernel.flags.store(2, Ordering::Relaxed);
-    assert!(!ring.needs_wakeup());
+    assert!(!ring.needs_wakeup(false));
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn get_does_not_release_what_others_peeked() {
 fn a_ring_that_is_absent_or_unmapped_gives_nothing() {
     let mut tx: Producer<u64> = Producer::absent().unwrap();
     assert_eq!((tx.size(), tx.reserve(1).count, tx.submit(1), tx.cancel(1)), (0, 0, 0, 0));
-    assert_eq!((tx.put(&[1]).0, tx.slot(0), tx.needs_wakeup()), (0, None, false));
+    assert_eq!((tx.put(&[1]).0, tx.slot(0), tx.needs_wakeup(false)), (0, None, false));
     let (mut rx, kernel) = consumer(0, 4);
     kernel.producer.store(2, Ordering::Relaxed);
     rx.unmap();
