@@ -18,6 +18,7 @@ use crate::xsk::registrations::Registrations;
 pub struct Geometry {
     base: usize,
     bytes: u64,
+    frame_size: u64,
     frame_shift: u32,
     /// Frames of the pool: 0 if the program shares them out itself.
     frame_count: u32,
@@ -28,7 +29,7 @@ impl Geometry {
     /// Bytes in a frame, a power of two.
     #[inline]
     pub fn frame_size(&self) -> u64 {
-        1 << self.frame_shift
+        self.frame_size
     }
 
     /// Bytes in all frames.
@@ -51,7 +52,8 @@ impl Geometry {
     /// Where a frame starts.
     #[inline]
     pub fn frame_addr(&self, frame: u32) -> u64 {
-        u64::from(frame) << self.frame_shift
+        // One step, as a shift by a variable is not.
+        u64::from(frame) * self.frame_size
     }
 
     /// Where a packet is written in a frame of our own: behind the headroom.
@@ -124,6 +126,7 @@ impl Umem {
         let geometry = Geometry {
             base,
             bytes: config.bytes(),
+            frame_size: u64::from(config.frame_size),
             frame_shift: config.frame_size.trailing_zeros(),
             frame_count: config.frame_count,
             headroom: config.headroom,
@@ -152,6 +155,7 @@ impl Umem {
         let geometry = Geometry {
             base: config.memory.map_or(0, |(addr, _)| addr),
             bytes,
+            frame_size: u64::from(config.frame_size),
             frame_shift: config.frame_size.checked_ilog2().unwrap_or(0),
             frame_count: 0,
             headroom: config.headroom,
@@ -342,8 +346,14 @@ pub(super) fn out_of_memory<T>(errno: Errno, what: &str) -> Result<T, Error> {
 mod tests {
     use super::*;
 
-    const FOUR: Geometry =
-        Geometry { base: 0x10_0000, bytes: 8192, frame_shift: 11, frame_count: 4, headroom: 64 };
+    const FOUR: Geometry = Geometry {
+        base: 0x10_0000,
+        bytes: 8192,
+        frame_size: 2048,
+        frame_shift: 11,
+        frame_count: 4,
+        headroom: 64,
+    };
 
     #[test]
     fn an_address_belongs_to_one_frame_or_to_none() {

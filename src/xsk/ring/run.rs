@@ -199,10 +199,10 @@ unsafe fn recycle(from: *const Desc, to: *mut u64, n: u32) -> u64 {
         // An offset above bit 48 is the packet's, not the frame's.
         place.write(desc.addr & UNALIGNED_ADDR_MASK);
     };
-    // By fours: half of the loop would be counting.
-    let (fours, mut places) = (from.chunks_exact(4), to.chunks_exact_mut(4));
-    let rest = fours.remainder();
-    for (descs, places) in fours.zip(places.by_ref()) {
+    // By eights: half of the loop would be counting.
+    let (eights, mut places) = (from.chunks_exact(8), to.chunks_exact_mut(8));
+    let rest = eights.remainder();
+    for (descs, places) in eights.zip(places.by_ref()) {
         descs.iter().zip(places).for_each(|(desc, place)| recycle(desc, place));
     }
     rest.iter().zip(places.into_remainder()).for_each(|(desc, place)| recycle(desc, place));
