@@ -243,13 +243,14 @@ pub unsafe extern "C" fn xsk_probe(ifname: *const c_char, caps: *mut xsk_caps) -
 
 fn translate(caps: &Caps) -> xsk_caps {
     let features = &caps.features;
-    let known = u32::from(caps.driver.is_some()) * XSK_CAPS_DRIVER
-        | u32::from(caps.channels.is_some()) * XSK_CAPS_QUEUES
-        | u32::from(caps.rings.is_some()) * XSK_CAPS_RINGS
-        | u32::from(features.xdp.is_some()) * XSK_CAPS_XDP_FEATURES
-        | u32::from(features.zero_copy_max_segments.is_some()) * XSK_CAPS_ZC_MAX_SEGS
-        | u32::from(features.rx_metadata.is_some()) * XSK_CAPS_RX_METADATA
-        | u32::from(features.tx_metadata.is_some()) * XSK_CAPS_TX_METADATA;
+    let bit = |bit, told: bool| if told { bit } else { 0 };
+    let known = bit(XSK_CAPS_DRIVER, caps.driver.is_some())
+        | bit(XSK_CAPS_QUEUES, caps.channels.is_some())
+        | bit(XSK_CAPS_RINGS, caps.rings.is_some())
+        | bit(XSK_CAPS_XDP_FEATURES, features.xdp.is_some())
+        | bit(XSK_CAPS_ZC_MAX_SEGS, features.zero_copy_max_segments.is_some())
+        | bit(XSK_CAPS_RX_METADATA, features.rx_metadata.is_some())
+        | bit(XSK_CAPS_TX_METADATA, features.tx_metadata.is_some());
     let rings = caps.rings.unwrap_or_default();
     let mut told = xsk_caps {
         size: 0,
