@@ -196,7 +196,7 @@ static void print_facts(const struct xsk_caps *caps)
 	print_list("kernel unknown", unknown & ((XSK_KERNEL_BTF << 1) - 1), 1, kernel_flags);
 }
 
-/* A verdict, and why it is so where it is not yes. */
+/* A verdict on the driver or the process, and why it is so where it is not yes. */
 static void verdict(const struct xsk_caps *caps, const char *name, uint32_t bit,
 		    const char *why_not)
 {
@@ -205,7 +205,8 @@ static void verdict(const struct xsk_caps *caps, const char *name, uint32_t bit,
 	else if (caps->can_known & bit)
 		printf("%s: no (%s)\n", name, why_not);
 	else
-		printf("%s: unknown\n", name);
+		printf("%s: unknown (%s)\n", name, caps->known & XSK_CAPS_XDP_FEATURES ?
+		       "drivers differ at this MTU" : "the kernel tells since Linux 6.3");
 }
 
 /* Whether a bind with default parameters gets its program. */
@@ -251,8 +252,9 @@ static void print_verdicts(const struct xsk_caps *caps)
 
 	snprintf(driver, sizeof(driver), "driver %s", caps->driver[0] ? caps->driver : "unknown");
 	snprintf(mtu, sizeof(mtu), "MTU %u, above %u", caps->mtu, caps->mtu_native);
-	verdict(caps, "sockets", XSK_CAN_OPEN, caps->kernel & XSK_KERNEL_AF_XDP ?
-		"CAP_NET_RAW is missing" : "the kernel was built without AF_XDP");
+	if (caps->can_known & XSK_CAN_OPEN)
+		verdict(caps, "sockets", XSK_CAN_OPEN, caps->kernel & XSK_KERNEL_AF_XDP ?
+			"CAP_NET_RAW is missing" : "the kernel was built without AF_XDP");
 	default_program(caps);
 	verdict(caps, "native mode", XSK_CAN_DRV,
 		caps->xdp_features & XSK_CAPS_XDP_REDIRECT ? mtu : driver);
