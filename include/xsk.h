@@ -143,6 +143,175 @@ extern "C" {
 /** All there is. */
 #define XSK_LOG_DEBUG 3
 
+/** `xsk_caps.known`: the driver has told its name. */
+#define XSK_CAPS_DRIVER (1 << 0)
+
+/**
+ * `xsk_caps.known`: the driver has told its queues. Without it `queues` is with how
+ * many the interface was made, of which some may be off.
+ */
+#define XSK_CAPS_QUEUES (1 << 1)
+
+/** `xsk_caps.known`: the driver has told the sizes of its rings. */
+#define XSK_CAPS_RINGS (1 << 2)
+
+/** `xsk_caps.known`: the kernel has told `xdp_features` (Linux 6.3). */
+#define XSK_CAPS_XDP_FEATURES (1 << 3)
+
+/**
+ * `xsk_caps.known`: the kernel has told `zc_max_segs` (Linux 6.6, for drivers with
+ * zero-copy).
+ */
+#define XSK_CAPS_ZC_MAX_SEGS (1 << 4)
+
+/** `xsk_caps.known`: the kernel has told `rx_metadata` (Linux 6.7). */
+#define XSK_CAPS_RX_METADATA (1 << 5)
+
+/** `xsk_caps.known`: the kernel has told `tx_metadata` (Linux 6.8). */
+#define XSK_CAPS_TX_METADATA (1 << 6)
+
+/**
+ * `xsk_caps.xdp_features`: the driver runs native programs that pass, drop or send
+ * back. The bits are those of enum netdev_xdp_act in <linux/netdev.h>.
+ */
+#define XSK_CAPS_XDP_BASIC (1 << 0)
+
+/** `xsk_caps.xdp_features`: ... and that redirect, as to an AF_XDP socket. */
+#define XSK_CAPS_XDP_REDIRECT (1 << 1)
+
+/** `xsk_caps.xdp_features`: it sends what others redirect to it. */
+#define XSK_CAPS_XDP_NDO_XMIT (1 << 2)
+
+/** `xsk_caps.xdp_features`: AF_XDP in zero-copy mode. */
+#define XSK_CAPS_XDP_ZEROCOPY (1 << 3)
+
+/** `xsk_caps.xdp_features`: the device itself runs programs. */
+#define XSK_CAPS_XDP_HW_OFFLOAD (1 << 4)
+
+/** `xsk_caps.xdp_features`: native programs see packets in several buffers. */
+#define XSK_CAPS_XDP_RX_SG (1 << 5)
+
+/**
+ * `xsk_caps.xdp_features`: it sends such packets when others redirect them to it.
+ */
+#define XSK_CAPS_XDP_NDO_XMIT_SG (1 << 6)
+
+/**
+ * `xsk_caps.rx_metadata`: native programs can ask for the hardware's timestamp. The
+ * bits are those of enum netdev_xdp_rx_metadata in <linux/netdev.h>.
+ */
+#define XSK_CAPS_RX_TIMESTAMP (1 << 0)
+
+/** `xsk_caps.rx_metadata`: for the RSS hash. */
+#define XSK_CAPS_RX_HASH (1 << 1)
+
+/** `xsk_caps.rx_metadata`: for a VLAN tag that the device has taken off. */
+#define XSK_CAPS_RX_VLAN_TAG (1 << 2)
+
+/**
+ * `xsk_caps.tx_metadata`: in zero-copy mode, the time of sending in the completion.
+ * The bits are those of enum netdev_xsk_flags in <linux/netdev.h>. In copy mode the
+ * kernel does what XSK_KERNEL_TX_METADATA stands for, whatever the driver.
+ */
+#define XSK_CAPS_TX_TIMESTAMP (1 << 0)
+
+/** `xsk_caps.tx_metadata`: in zero-copy mode, checksums by the device. */
+#define XSK_CAPS_TX_CHECKSUM (1 << 1)
+
+/** `xsk_caps.tx_metadata`: sending at a given time. */
+#define XSK_CAPS_TX_LAUNCH_TIME (1 << 2)
+
+/** `xsk_caps.kernel`: it has AF_XDP sockets. */
+#define XSK_KERNEL_AF_XDP (1 << 0)
+
+/** `xsk_caps.kernel`: ring flags that ask for kicks (Linux 5.4). */
+#define XSK_KERNEL_NEED_WAKEUP (1 << 1)
+
+/**
+ * `xsk_caps.kernel`: chunks of any size at any place in the UMEM (Linux 5.4).
+ */
+#define XSK_KERNEL_UNALIGNED (1 << 2)
+
+/**
+ * `xsk_caps.kernel`: a UMEM shared between queues and interfaces (Linux 5.10).
+ */
+#define XSK_KERNEL_SHARED_UMEM (1 << 3)
+
+/**
+ * `xsk_caps.kernel`: XDP programs on BPF links, which leave with their process; the
+ * default program is attached by one (Linux 5.9).
+ */
+#define XSK_KERNEL_XDP_LINK (1 << 4)
+
+/**
+ * `xsk_caps.kernel`: SO_PREFER_BUSY_POLL and SO_BUSY_POLL_BUDGET (Linux 5.11).
+ */
+#define XSK_KERNEL_BUSY_POLL (1 << 5)
+
+/**
+ * `xsk_caps.kernel`: network namespaces have numbers, by which this library tells
+ * interfaces of one index apart (Linux 5.14).
+ */
+#define XSK_KERNEL_NETNS_COOKIE (1 << 6)
+
+/**
+ * `xsk_caps.kernel`: packets in several descriptors, XDP_USE_SG (Linux 6.6).
+ */
+#define XSK_KERNEL_SG (1 << 7)
+
+/** `xsk_caps.kernel`: metadata in front of packets to send (Linux 6.8). */
+#define XSK_KERNEL_TX_METADATA (1 << 8)
+
+/**
+ * `xsk_caps.kernel`: checksums by the kernel in copy mode, XDP_UMEM_TX_SW_CSUM.
+ */
+#define XSK_KERNEL_SW_CSUM (1 << 9)
+
+/** `xsk_caps.kernel`: XDP_MAX_TX_SKB_BUDGET (Linux 6.17). */
+#define XSK_KERNEL_TX_BUDGET (1 << 10)
+
+/**
+ * `xsk_caps.kernel`: /sys/kernel/btf/vmlinux can be read, without which no program
+ * asks drivers for RX metadata.
+ */
+#define XSK_KERNEL_BTF (1 << 11)
+
+/** `xsk_caps.can`: this process may create AF_XDP sockets. */
+#define XSK_CAN_OPEN (1 << 0)
+
+/** `xsk_caps.can`: this process may load XDP programs and make their maps. */
+#define XSK_CAN_LOAD (1 << 1)
+
+/**
+ * `xsk_caps.can`: the driver runs the default program (native mode) at this MTU.
+ * Limits of the MTU above 1500 are known of veth and virtio_net only.
+ */
+#define XSK_CAN_DRV (1 << 2)
+
+/**
+ * `xsk_caps.can`: the driver offers zero-copy. It may still refuse it, as for the
+ * sizes of frames or for a virtual IOMMU that is missing.
+ */
+#define XSK_CAN_ZEROCOPY (1 << 3)
+
+/**
+ * `xsk_caps.can`: packets longer than a frame can be received in generic mode, in
+ * several descriptors.
+ */
+#define XSK_CAN_JUMBO_SKB (1 << 4)
+
+/** `xsk_caps.can`: the same in native mode, with a program for such packets. */
+#define XSK_CAN_JUMBO_DRV (1 << 5)
+
+/** `xsk_caps.can`: the same in zero-copy mode. */
+#define XSK_CAN_JUMBO_ZEROCOPY (1 << 6)
+
+/**
+ * `xsk_caps_program.mode`: it runs in the device. The others: XSK_MODE_SKB and
+ * XSK_MODE_DRV.
+ */
+#define XSK_MODE_HW 3
+
 /**
  * An RX or completion ring, for the inline helpers of <xdp/xsk.h>, which defines it.
  */
@@ -379,6 +548,101 @@ struct xsk_buf {
  * valid during the call only, and the context given to xsk_log_set().
  */
 typedef void (*xsk_log_fn)(uint32_t level, const char *line, void *context);
+
+/** An XDP program on an interface. */
+struct xsk_caps_program {
+	/** Its id (bpftool prog). */
+	uint32_t id;
+	/** XSK_MODE_DRV, XSK_MODE_SKB or XSK_MODE_HW. */
+	uint32_t mode;
+	/**
+	 * Its name, "xsk_default" for this library's; empty if that is unknown, since
+	 * CAP_SYS_ADMIN is missing, or if it has none.
+	 */
+	char name[16];
+};
+
+/**
+ * What an interface offers, and the kernel. A bit that is set says yes; whether one
+ * that is not set says no, or that nobody knows, is told by the word beside it.
+ */
+struct xsk_caps {
+	/** sizeof(struct xsk_caps), set by the caller. */
+	uint32_t size;
+	/** The interface's index. */
+	uint32_t ifindex;
+	/** Its name. */
+	char ifname[16];
+	/** The driver's name, such as "veth"; empty if it is unknown. */
+	char driver[32];
+	/**
+	 * Where the device is, such as "0000:00:03.0"; empty if it is nowhere.
+	 */
+	char bus[32];
+	/** XSK_CAPS_...: which of the members that say so are known. */
+	uint32_t known;
+	/** 1 if the interface is up (ip link set up). */
+	uint32_t up;
+	/** 1 if there is a carrier: a cable with somebody at its other end. */
+	uint32_t carrier;
+	/** The NUMA node of the device; -1 if it has none, or it is unknown. */
+	int32_t numa_node;
+	/** The MTU at present, in bytes without the Ethernet header. */
+	uint32_t mtu;
+	/** The largest that can be set; 0 if it is unknown. */
+	uint32_t mtu_max;
+	/**
+	 * The largest whose packets fit into one frame of 4096 bytes, in any mode.
+	 */
+	uint32_t mtu_frame;
+	/**
+	 * The largest at which drivers that give a packet one page take a native program
+	 * that does not know of several buffers, as the default one. Some drivers take
+	 * less, a few more. That of a veth depends on the MTU of its other end.
+	 */
+	uint32_t mtu_native;
+	/**
+	 * Queues that can be bound are 0 to queues - 1; see XSK_CAPS_QUEUES.
+	 */
+	uint32_t queues;
+	/** The same when all that the device has are on (ethtool -L). */
+	uint32_t queues_max;
+	/**
+	 * The device's RX ring, in descriptors; with XSK_CAPS_RINGS, like the next three.
+	 */
+	uint32_t rx_ring;
+	/** The largest that can be set (ethtool -G). */
+	uint32_t rx_ring_max;
+	/** The device's TX ring. */
+	uint32_t tx_ring;
+	/** The largest that can be set. */
+	uint32_t tx_ring_max;
+	/**
+	 * Descriptors that one packet may have in zero-copy mode; with
+	 * XSK_CAPS_ZC_MAX_SEGS.
+	 */
+	uint32_t zc_max_segs;
+	/** How many of programs[] there are. */
+	uint32_t program_count;
+	/** The XDP programs on it. */
+	struct xsk_caps_program programs[3];
+	/** XSK_CAPS_XDP_..., with XSK_CAPS_XDP_FEATURES. */
+	uint64_t xdp_features;
+	/** XSK_CAPS_RX_..., with XSK_CAPS_RX_METADATA. */
+	uint64_t rx_metadata;
+	/** XSK_CAPS_TX_..., with XSK_CAPS_TX_METADATA. */
+	uint64_t tx_metadata;
+	/** XSK_KERNEL_...: what the kernel can do. */
+	uint32_t kernel;
+	/**
+	 * Which of these are known, yes or no. Most are not if XSK_CAN_OPEN is not set.
+	 */
+	uint32_t kernel_known;
+	/** XSK_CAN_...: what follows from all that. */
+	uint32_t can;
+	/** Which of these are known, yes or no. */
+	uint32_t can_known;
+};
 
 /**
  * Says why the last call of this thread failed that returned a negative errno.
@@ -1210,6 +1474,26 @@ int xsk_kick(struct xsk_socket *socket,
 int xsk_log_set(xsk_log_fn function,
 		void *context,
 		uint32_t level);
+
+/**
+ * Finds out what an interface offers to AF_XDP, and what the kernel can do.
+ *
+ * Nothing on the interface is changed, and no socket is bound to it. What the kernel
+ * can do is tried on sockets and maps that are closed again. A process without
+ * privileges is told the same of the interface but for the names of programs; of
+ * the kernel what can be tried without a socket.
+ *
+ * @param[in]  ifname  the interface, in this thread's network namespace
+ * @param[out] caps    its `size` set by the caller; the rest is filled in
+ * @retval 0        done; what nobody tells is marked as unknown
+ * @retval -EINVAL  a pointer is NULL, caps->size is not set, or ifname is no name
+ * @retval -ENODEV  no interface has that name
+ * @retval -EMFILE  no file descriptor is left
+ * @note Threads: any. May sleep for some milliseconds. Linux 5.4; what tells more
+ *       is noted with each flag.
+ */
+int xsk_probe(const char *ifname,
+	      struct xsk_caps *caps);
 
 #ifdef __cplusplus
 }

@@ -519,6 +519,135 @@ full_disk() {
 	ip link del xa
 }
 
+# --- xskprobe
+
+probe() {
+	"$dir/xskprobe" "$@" >"$tmp/xskprobe" 2>&1 || bad "xskprobe $*: exit code $?"
+}
+
+# The leaves of a JSON text, a line each: a.b.0="text". A text that is none fails.
+if command -v jq >/dev/null; then
+	leaves() {
+		jq -r 'tostream | select(length == 2) |
+			(.[0] | map(tostring) | join(".")) + "=" + (.[1] | tojson)'
+	}
+elif command -v python3 >/dev/null; then
+	leaves() {
+		python3 -c '
+import json, sys
+def walk(path, value):
+    items = []
+    if isinstance(value, (dict, list)):
+        items = list(value.items() if isinstance(value, dict) else enumerate(value))
+    for key, inner in items:
+        walk(path + [str(key)], inner)
+    if not items:
+        print(".".join(path) + "=" + json.dumps(value, ensure_ascii=False))
+walk([], json.load(sys.stdin))'
+	}
+fi
+
+# What --json says of a leaf must be that: json_says LEAF VALUE
+json_says() {
+	grep -qxF -- "$1=$2" "$tmp/leaves" || bad "$1 is not $2: $(grep -F "$1=" "$tmp/leaves")"
+}
+
+probe_json() {
+	probe -i "$1" --json
+	leaves <"$tmp/xskprobe" >"$tmp/leaves" 2>"$tmp/parser" || bad "no JSON: $(cat "$tmp/parser")"
+}
+
+# The first number that `ethtool -l` or so has behind a name: ethtool_says OPTION IF NAME
+ethtool_says() {
+	ethtool "$1" "$2" 2>/dev/null | sed -n "s/^$3:[[:space:]]*//p" | tail -n 1
+}
+
+probes_as_tools() {
+	local max
+	ip link add xa numrxqueues $1 numtxqueues $1 mtu $2 type veth \
+		peer name xb numrxqueues $1 numtxqueues $1
+	ip link set xa up
+	ip link set xb up
+	probe_json xa
+	json_says interface '"xa"'
+	json_says driver "\"$(ethtool_says -i xa driver)\""
+	json_says bus "\"$(ethtool_says -i xa bus-info)\""
+	json_says queues "$(ethtool_says -l xa RX)"
+	json_says rx_ring "$(ethtool_says -g xa RX | grep . || echo null)"
+	json_says mtu "$(ip link show xa | sed -n 's/.* mtu \([0-9]*\).*/\1/p')"
+	max=$(ip -d link show xa | sed -n 's/.* maxmtu \([0-9]*\).*/\1/p')
+	json_says mtu_max "$max"
+	json_says ifindex "$(ip link show xa | sed -n 's/^\([0-9]*\):.*/\1/p')"
+	json_says up true
+	json_says mtu $2
+	json_says queues $1
+	json_says numa_node null
+	json_says programs '[]'
+	json_says verdicts.zero-copy false
+	probe -i xa
+	says xskprobe "^zero-copy: no (driver veth)"
+	says xskprobe "^queue 0$3\$"
+	says xskprobe "^native mode: $4\$"
+	says xskprobe "^default program: yes"
+	ip link del xa
+}
+
+# The programs of others, as ip has them.
+probes_programs() {
+	local id
+	pair xa xb
+	start rxdrop -i xb "$1"
+	id=$(ip link show xb | sed -n 's/.*prog\/xdp id \([0-9]*\).*/\1/p')
+	probe_json xb
+	json_says programs.0.id "$id"
+	json_says programs.0.mode "\"$2\""
+	json_says programs.0.name '"xsk_default"'
+	probe -i xb
+	says xskprobe "xsk_default (id $id), $2 mode"
+	says xskprobe "^default program: yes"
+	setpriv --reuid 65534 --clear-groups "$dir/xskprobe" -i xb >"$tmp/xskprobe" 2>&1 ||
+		bad "not as root: exit code $?"
+	says xskprobe "^sockets: no (CAP_NET_RAW is missing)"
+	says xskprobe "^default program: unknown (one is there"
+	says xskprobe "id $id), $2 mode"
+	says xskprobe "kernel unknown .*multi-buffer"
+	kill -INT $pid
+	ends $pid 0
+	ip link del xa
+}
+
+probes_no_native() {
+	ip link add xa numrxqueues 1 numtxqueues 1 type veth peer name xb numrxqueues 2 numtxqueues 2
+	probe -i xa
+	says xskprobe "^native mode: no (driver veth)"
+	says xskprobe "^jumbo: generic mode only"
+	says xskprobe "^link: down (ip link set dev xa up)"
+	ip link del xa
+}
+
+# An interface may be named with any byte but a space and a slash.
+probes_odd_name() {
+	local name=$'a"\\\x01\xff'
+	ip link add "$name" type veth peer name xb || bad "ip link add $name"
+	probe_json "$name"
+	json_says interface '"a\"\\\u0001ÿ"'
+	ip link del xb
+}
+
+probe_refuses() {
+	local options
+	for options in --bad "" "-i" "-i xb -q 0" "-i xb junk"; do
+		"$dir/xskprobe" $options >"$tmp/xskprobe" 2>&1
+		[ $? = 2 ] || bad "$options: exit code not 2: $(cat "$tmp/xskprobe")"
+		[ -s "$tmp/xskprobe" ] || bad "$options: says nothing"
+	done
+	probe -h
+	says xskprobe "usage: xskprobe "
+	"$dir/xskprobe" -i nosuch >"$tmp/xskprobe" 2>&1
+	[ $? = 1 ] || bad "nosuch: exit code not 1"
+	says xskprobe "^xskprobe: probe: no interface is named nosuch"
+}
+
 # --- what holds of each
 
 declare -A arguments=(
@@ -680,6 +809,22 @@ else
 fi
 run "xskdump writes to a pipe as packets come" dumps_to_pipe
 run "xskdump tells of a full disk" full_disk
+run "xskprobe refuses bad options and says which interface is missing" probe_refuses
+if ! command -v leaves >/dev/null; then
+	echo "skip xskprobe says what ethtool and ip say: there is neither jq nor python3"
+elif ! command -v ethtool >/dev/null; then
+	echo "skip xskprobe says what ethtool and ip say: there is no ethtool"
+else
+	run "xskprobe says what ethtool and ip say of one queue" probes_as_tools 1 1500 "" yes
+	run "xskprobe says what ethtool and ip say of two queues" probes_as_tools 2 1400 "..1" yes
+	run "xskprobe says that an MTU is too large for native mode" \
+		probes_as_tools 2 9000 "..1" "no (MTU 9000, above 3506)"
+	run "xskprobe tells a native program, and without root what it can" probes_programs -N native
+	run "xskprobe tells a generic program, and without root what it can" \
+		probes_programs -S generic
+	run "xskprobe tells an interface without native XDP" probes_no_native
+	run "xskprobe's JSON stays valid with an odd name" probes_odd_name
+fi
 for example in rxdrop txgen l2fwd responder xskdump; do
 	case $example in
 	rxdrop) own="-i xb -c 0" ;;

@@ -70,7 +70,7 @@ impl ObjectName {
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take_while(|b| **b != 0).try_for_each(|b| write!(f, "{}", b.escape_ascii()))
+        fmt::Display::fmt(&self.text().escape_ascii(), f)
     }
 }
 

@@ -8,12 +8,14 @@ pub mod bpf;
 pub mod clock;
 mod errno;
 mod fd;
+pub mod genetlink;
 pub mod heap;
 mod mmap;
 pub mod netdev;
 pub mod netlink;
 pub mod process;
 pub mod socket;
+pub mod sysfs;
 pub mod thread;
 
 pub use errno::{Errno, preserve_errno, set_errno};

@@ -1,4 +1,4 @@
-//! Interfaces by ioctl: name, index, queues.
+//! Interfaces by ioctl: name, index, driver, queues, rings.
 
 use core::ffi::{c_char, c_int, c_ulong, c_void};
 use core::fmt;
@@ -6,7 +6,10 @@ use core::fmt;
 use super::errno::check;
 use super::{Errno, OwnedFd, socket};
 
-const ETHTOOL_GCHANNELS: u32 = 0x3c; // <linux/ethtool.h>
+// <linux/ethtool.h>
+const ETHTOOL_GDRVINFO: u32 = 0x03;
+const ETHTOOL_GRINGPARAM: u32 = 0x10;
+const ETHTOOL_GCHANNELS: u32 = 0x3c;
 
 /// An interface's name: 1 to 15 bytes, none of them NUL or a slash.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,7 +41,7 @@ impl IfName {
 
 impl fmt::Display for IfName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take_while(|b| **b != 0).try_for_each(|b| write!(f, "{}", b.escape_ascii()))
+        fmt::Display::fmt(&self.text().escape_ascii(), f)
     }
 }
 
@@ -75,6 +78,39 @@ impl Channels {
     }
 }
 
+/// A driver: `struct ethtool_drvinfo`. Names end in NUL.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Driver {
+    cmd: u32,
+    pub name: [u8; 32],
+    version: [u8; 32],
+    firmware: [u8; 32],
+    /// Where the device is, such as "0000:00:03.0" on PCI.
+    pub bus: [u8; 32],
+    rest: [u8; 64],
+}
+
+/// The rings of a device, in descriptors: `struct ethtool_ringparam`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rings {
+    cmd: u32,
+    pub rx_max: u32,
+    rx_small_max: u32,
+    rx_jumbo_max: u32,
+    pub tx_max: u32,
+    pub rx: u32,
+    rx_small: u32,
+    rx_jumbo: u32,
+    pub tx: u32,
+}
+
+// The kernel writes structs of its own sizes.
+const _: () = assert!(size_of::<Channels>() == 36);
+const _: () = assert!(size_of::<Driver>() == 196);
+const _: () = assert!(size_of::<Rings>() == 36);
+
 /// A socket to ask about the interfaces of one network namespace: that of the
 /// thread that opened it.
 pub struct Control(OwnedFd);
@@ -91,6 +127,11 @@ impl Control {
     /// The namespace's number, 0 where the kernel cannot tell.
     pub fn netns_cookie(&self) -> u64 {
         socket::netns_cookie(self.0.raw())
+    }
+
+    /// Whether the kernel knows SO_PREFER_BUSY_POLL (Linux 5.11).
+    pub fn has_busy_poll(&self) -> Result<bool, Errno> {
+        socket::has_busy_poll(self.0.raw())
     }
 
     /// The index behind a name; ENODEV if no interface has it.
@@ -113,17 +154,45 @@ impl Control {
     /// The queues; EOPNOTSUPP from drivers that do not tell.
     pub fn channels(&self, name: &IfName) -> Result<Channels, Errno> {
         let mut channels = Channels { cmd: ETHTOOL_GCHANNELS, ..Channels::default() };
-        let mut request = request(name);
-        request.ifr_ifru.ifru_data = (&raw mut channels).cast::<c_char>();
-        // SIOCETHTOOL writes through the pointer, to a struct of the kernel's size.
-        self.ioctl(libc::SIOCETHTOOL as c_ulong, &mut request)?;
+        self.ethtool(name, &mut channels)?;
         Ok(channels)
     }
 
+    /// The driver; EOPNOTSUPP where there is none that tells.
+    pub fn driver(&self, name: &IfName) -> Result<Driver, Errno> {
+        let none = [0; 32];
+        let mut driver = Driver {
+            cmd: ETHTOOL_GDRVINFO,
+            name: none,
+            version: none,
+            firmware: none,
+            bus: none,
+            rest: [0; 64],
+        };
+        self.ethtool(name, &mut driver)?;
+        Ok(driver)
+    }
+
+    /// The rings; EOPNOTSUPP from drivers that do not tell.
+    pub fn rings(&self, name: &IfName) -> Result<Rings, Errno> {
+        let mut rings = Rings { cmd: ETHTOOL_GRINGPARAM, ..Rings::default() };
+        self.ethtool(name, &mut rings)?;
+        Ok(rings)
+    }
+
+    /// `data` is the struct that its own first word, the command, is for.
+    fn ethtool<T>(&self, name: &IfName, data: &mut T) -> Result<(), Errno> {
+        let mut request = request(name);
+        request.ifr_ifru.ifru_data = (&raw mut *data).cast::<c_char>();
+        // SIOCETHTOOL writes through the pointer, to a struct of the kernel's size.
+        self.ioctl(libc::SIOCETHTOOL as c_ulong, &mut request).map(drop)
+    }
+
+    #[cold]
     fn ioctl(&self, code: c_ulong, request: &mut libc::ifreq) -> Result<c_int, Errno> {
         let at: *mut c_void = (&raw mut *request).cast();
-        // SAFETY: both codes used here take an ifreq, with `ifru_data` pointing to a
-        // live ethtool_channels for SIOCETHTOOL.
+        // SAFETY: the codes used here take an ifreq, with `ifru_data` pointing to a
+        // live struct of the ethtool command's for SIOCETHTOOL.
         check(|| unsafe { libc::ioctl(self.0.raw(), code as _, at) })
     }
 }

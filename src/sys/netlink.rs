@@ -1,4 +1,5 @@
-//! Route netlink, as far as XDP programs go: which an interface has, attach, detach.
+//! Netlink: messages, and route netlink as far as XDP goes: what a link is, which
+//! programs it has, attach, detach.
 
 use alloc::vec::Vec;
 use core::ffi::c_int;
@@ -8,6 +9,8 @@ use super::errno::check;
 use super::{Errno, OwnedFd, RawFd};
 
 // <linux/if_link.h>
+const IFLA_MTU: u16 = 4;
+const IFLA_MAX_MTU: u16 = 51;
 const IFLA_NUM_TX: u16 = 31;
 const IFLA_NUM_RX: u16 = 32;
 const IFLA_XDP: u16 = 43;
@@ -46,6 +49,31 @@ impl XdpIds {
     }
 }
 
+/// What the kernel tells of a link; None for what it does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    pub xdp: XdpIds,
+    /// `IFF_UP` and the like.
+    pub flags: u32,
+    pub mtu: Option<u32>,
+    /// The largest MTU that can be set (Linux 4.19).
+    pub max_mtu: Option<u32>,
+    /// Queues it was made with, of the direction that has more: none above is in use.
+    pub queues: Option<u32>,
+}
+
+impl Link {
+    /// Somebody has set it up.
+    pub fn is_up(&self) -> bool {
+        self.flags & libc::IFF_UP as u32 != 0
+    }
+
+    /// There is somebody at the other end.
+    pub fn has_carrier(&self) -> bool {
+        self.flags & libc::IFF_LOWER_UP as u32 != 0
+    }
+}
+
 /// What the driver or the kernel says beside an errno; often empty.
 #[derive(Clone, Copy)]
 pub struct Words {
@@ -73,16 +101,16 @@ impl fmt::Display for Words {
     }
 }
 
-/// A socket to ask and change the links of one network namespace: that of the thread
-/// that opened it, wherever threads go later.
-pub struct Route(OwnedFd);
+/// A netlink socket, in the network namespace of the thread that opened it wherever
+/// threads go later.
+pub(super) struct Channel(OwnedFd);
 
-impl Route {
+impl Channel {
     /// Opens it; to ask needs no privilege.
-    pub fn open() -> Result<Route, Errno> {
+    pub(super) fn open(protocol: c_int) -> Result<Channel, Errno> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: integers only.
-        let fd = check(|| unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) })
+        let fd = check(|| unsafe { libc::socket(libc::AF_NETLINK, kind, protocol) })
             .map(OwnedFd::adopt)?;
         for option in [NETLINK_CAP_ACK, NETLINK_EXT_ACK] {
             let (one, size) = (1 as c_int, size_of::<c_int>() as libc::socklen_t);
@@ -91,22 +119,33 @@ impl Route {
             // SAFETY: the kernel reads `size` bytes of `one`, which has that many.
             let _ = check(|| unsafe { libc::setsockopt(fd.raw(), level, option, from, size) });
         }
-        Ok(Route(fd))
+        Ok(Channel(fd))
+    }
+}
+
+/// A socket to ask and change the links of a network namespace.
+pub struct Route(Channel);
+
+impl Route {
+    /// Opens it; to ask needs no privilege.
+    pub fn open() -> Result<Route, Errno> {
+        Channel::open(libc::NETLINK_ROUTE).map(Route)
+    }
+
+    /// Asks what an interface is.
+    pub fn link(&self, ifindex: u32) -> Result<Link, Errno> {
+        parse(&Request::about_link(libc::RTM_GETLINK, 0, ifindex).send(&self.0)?)
     }
 
     /// Asks which programs are attached to an interface.
     pub fn xdp_ids(&self, ifindex: u32) -> Result<XdpIds, Errno> {
-        let mut request = Request::new(libc::RTM_GETLINK, 0, ifindex);
-        parse(&request.send(self)?)
+        self.link(ifindex).map(|link| link.xdp)
     }
 
     /// How many queues an interface was made with, of the direction that has more: no
     /// queue above is in use.
     pub fn queues(&self, ifindex: u32) -> Result<u32, Errno> {
-        let answer = Request::new(libc::RTM_GETLINK, 0, ifindex).send(self)?;
-        let attributes = Attributes(link(&answer)?);
-        let counts = attributes.filter(|(kind, _)| [IFLA_NUM_TX, IFLA_NUM_RX].contains(kind));
-        counts.filter_map(|(_, value)| u32_at(value, 0)).max().ok_or(Errno::EOPNOTSUPP)
+        self.link(ifindex)?.queues.ok_or(Errno::EOPNOTSUPP)
     }
 
     /// Attaches a program to an interface, or detaches what is there where `prog` is
@@ -120,7 +159,7 @@ impl Route {
         expected: Option<RawFd>,
         words: &mut Words,
     ) -> Result<(), Errno> {
-        let mut request = Request::new(libc::RTM_SETLINK, libc::NLM_F_ACK as u16, ifindex);
+        let mut request = Request::about_link(libc::RTM_SETLINK, libc::NLM_F_ACK as u16, ifindex);
         let attributes = if expected.is_some() { 3 } else { 2 };
         request.put(&(4 + attributes * 8u16).to_ne_bytes());
         request.put(&(IFLA_XDP | NLA_NESTED).to_ne_bytes());
@@ -129,7 +168,7 @@ impl Route {
         if let Some(expected) = expected {
             request.put_u32(IFLA_XDP_EXPECTED_FD, expected as u32);
         }
-        let answer = request.send(self)?;
+        let answer = request.send(&self.0)?;
         match u32_at(&answer, HEADER).map(|errno| Errno::from_answer(errno as c_int)) {
             Some(None) => Ok(()),
             Some(Some(errno)) => {
@@ -152,40 +191,53 @@ fn said(answer: &[u8]) -> Words {
     Words::new(text.strip_suffix(b"\0").unwrap_or(text))
 }
 
-/// A message about one interface, being written.
-struct Request {
+/// A message, being written.
+pub(super) struct Request {
     bytes: [u8; 64],
     len: usize,
 }
 
 impl Request {
-    fn new(kind: u16, flags: u16, ifindex: u32) -> Request {
+    pub(super) fn new(kind: u16, flags: u16) -> Request {
         let mut request = Request { bytes: [0; 64], len: 0 };
         request.put(&0u32.to_ne_bytes()); // the length, in the end
         request.put(&kind.to_ne_bytes());
         request.put(&(libc::NLM_F_REQUEST as u16 | flags).to_ne_bytes());
         request.put(&[0; 8]); // sequence number and port: one request at a time
+        request
+    }
+
+    fn about_link(kind: u16, flags: u16, ifindex: u32) -> Request {
+        let mut request = Request::new(kind, flags);
         request.put(&[0; 4]); // struct ifinfomsg: family, type
         request.put(&ifindex.to_ne_bytes());
         request.put(&[0; 8]); // flags and change mask
         request
     }
 
-    fn put(&mut self, part: &[u8]) {
+    pub(super) fn put(&mut self, part: &[u8]) {
         if let Some(to) = self.bytes.get_mut(self.len..self.len + part.len()) {
             to.copy_from_slice(part);
             self.len += part.len();
         }
     }
 
-    fn put_u32(&mut self, kind: u16, value: u32) {
+    pub(super) fn put_u32(&mut self, kind: u16, value: u32) {
         self.put(&8u16.to_ne_bytes());
         self.put(&kind.to_ne_bytes());
         self.put(&value.to_ne_bytes());
     }
 
+    /// Up to 40 bytes of any length, padded.
+    pub(super) fn put_bytes(&mut self, kind: u16, value: &[u8]) {
+        self.put(&(value.len() as u16 + 4).to_ne_bytes());
+        self.put(&kind.to_ne_bytes());
+        self.put(value);
+        self.len = self.len.next_multiple_of(4).min(self.bytes.len());
+    }
+
     /// Sends it, and gives the first message of the answer.
-    fn send(&mut self, route: &Route) -> Result<Vec<u8>, Errno> {
+    pub(super) fn send(&mut self, channel: &Channel) -> Result<Vec<u8>, Errno> {
         let len = self.len as u32;
         if let Some(to) = self.bytes.get_mut(..4) {
             to.copy_from_slice(&len.to_ne_bytes());
@@ -193,7 +245,7 @@ impl Request {
         let request = self.bytes.get(..self.len).unwrap_or(&[]);
         // SAFETY: the kernel reads the request's bytes.
         check(|| unsafe {
-            libc::send(route.0.raw(), request.as_ptr().cast(), request.len(), 0) as c_int
+            libc::send(channel.0.raw(), request.as_ptr().cast(), request.len(), 0) as c_int
         })?;
 
         let mut answer: Vec<u8> = Vec::new();
@@ -202,29 +254,42 @@ impl Request {
         // SAFETY: the kernel writes at most `ROOM` bytes, and `answer` has them. It
         // has answered when `send` returns, so this does not wait.
         let len = check(|| unsafe {
-            libc::recv(route.0.raw(), answer.as_mut_ptr().cast(), ROOM, libc::MSG_DONTWAIT) as c_int
+            libc::recv(channel.0.raw(), answer.as_mut_ptr().cast(), ROOM, libc::MSG_DONTWAIT)
+                as c_int
         })?;
         answer.truncate(len as usize);
         Ok(answer)
     }
 }
 
-/// The attributes of a link in the kernel's answer, or the error that it is.
-fn link(message: &[u8]) -> Result<&[u8], Errno> {
+/// What is behind the header of the kernel's answer, and the error that it may be.
+pub(super) fn payload(message: &[u8]) -> Result<&[u8], Errno> {
     let kind = u16_at(message, 4).ok_or(Errno::EINVAL)?;
     if kind == libc::NLMSG_ERROR as u16 {
         let answer = u32_at(message, HEADER).ok_or(Errno::EINVAL)? as c_int;
         return Err(Errno::from_answer(answer).unwrap_or(Errno::EINVAL));
     }
-    message.get(HEADER + IFINFO..).ok_or(Errno::EINVAL)
+    message.get(HEADER..).ok_or(Errno::EINVAL)
 }
 
-fn parse(message: &[u8]) -> Result<XdpIds, Errno> {
-    let attributes = link(message)?;
+fn parse(message: &[u8]) -> Result<Link, Errno> {
+    let payload = payload(message)?;
+    let attributes = payload.get(IFINFO..).ok_or(Errno::EINVAL)?;
+    let mut link = Link { flags: u32_at(payload, 8).unwrap_or(0), ..Link::default() };
+    for (kind, value) in Attributes(attributes) {
+        match kind {
+            IFLA_MTU => link.mtu = u32_at(value, 0),
+            IFLA_MAX_MTU => link.max_mtu = u32_at(value, 0).filter(|max| *max != 0),
+            IFLA_NUM_TX | IFLA_NUM_RX => link.queues = link.queues.max(u32_at(value, 0)),
+            IFLA_XDP => link.xdp = parse_xdp(value),
+            _ => {}
+        }
+    }
+    Ok(link)
+}
+
+fn parse_xdp(xdp: &[u8]) -> XdpIds {
     let mut ids = XdpIds::default();
-    let Some((_, xdp)) = Attributes(attributes).find(|(kind, _)| *kind == IFLA_XDP) else {
-        return Ok(ids);
-    };
     let (mut attached, mut only) = (0, 0);
     for (kind, value) in Attributes(xdp) {
         match kind {
@@ -244,19 +309,19 @@ fn parse(message: &[u8]) -> Result<XdpIds, Errno> {
             _ => ids.native = only,
         }
     }
-    Ok(ids)
+    ids
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 /// The attributes in a message or in an attribute; ends at what makes no sense.
-struct Attributes<'a>(&'a [u8]);
+pub(super) struct Attributes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = (u16, &'a [u8]);
@@ -297,16 +362,16 @@ mod tests {
         inner.extend(attribute(IFLA_XDP_SKB_PROG_ID, &7u32.to_ne_bytes()));
         let mut outer = attribute(3, b"veth0\0");
         outer.extend(attribute(IFLA_XDP | 0x8000, &inner));
-        let ids = parse(&message(&outer)).unwrap();
+        let ids = parse(&message(&outer)).unwrap().xdp;
         assert_eq!(ids, XdpIds { generic: 7, ..XdpIds::default() });
         assert_eq!(ids.any(), Some(7));
     }
 
     #[test]
     fn an_interface_without_a_program_and_a_cut_message_have_none() {
-        assert_eq!(parse(&message(&attribute(3, b"lo\0"))).unwrap().any(), None);
+        assert_eq!(parse(&message(&attribute(3, b"lo\0"))).unwrap().xdp.any(), None);
         let cut = message(&[40, 0, 43, 0, 1]);
-        assert_eq!(parse(&cut).unwrap().any(), None);
+        assert_eq!(parse(&cut).unwrap().xdp.any(), None);
         assert_eq!(parse(&[0; 8]), Err(Errno::EINVAL));
     }
 
@@ -323,5 +388,6 @@ mod tests {
         let route = Route::open().unwrap();
         assert_eq!(route.xdp_ids(1).map(|ids| ids.hardware), Ok(0));
         assert_eq!(route.queues(1), Ok(1), "the same socket serves again");
+        assert_eq!(route.link(1).map(|link| link.mtu.is_some()), Ok(true));
     }
 }

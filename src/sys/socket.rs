@@ -135,6 +135,16 @@ pub fn netns_cookie(fd: RawFd) -> u64 {
     }
 }
 
+/// Whether the kernel knows SO_PREFER_BUSY_POLL, for any kind of socket (Linux 5.11).
+pub fn has_busy_poll(fd: RawFd) -> Result<bool, Errno> {
+    let mut prefers = 0u32;
+    match get(fd, libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL, &mut prefers) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENOPROTOOPT) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// Tells the kernel that there is something to send.
 pub fn wake_tx(fd: RawFd) -> Result<(), Errno> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

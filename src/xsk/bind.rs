@@ -189,37 +189,45 @@ fn no_such_queue(ifname: &IfName, queue_id: u32, queues: u32) -> Error {
 
 /// Finds an interface in this thread's network namespace, which must be that one.
 pub(super) fn find_device(netns: u64, ifname: &[u8]) -> Result<(Control, Device), Error> {
-    let Some(ifname) = IfName::new(ifname) else {
-        return fail!(
-            Errno::EINVAL,
-            "bind: \"{}\" is no interface name: 1 to 15 bytes without a slash",
-            ifname.escape_ascii()
-        );
-    };
-    let control = match Control::open() {
-        Ok(control) => control,
-        Err(e) => return fail!(e, "bind: cannot ask for interfaces: {e}"),
-    };
+    let (control, ifname) = open_control("bind", ifname)?;
     if control.netns_cookie() != netns {
         return fail!(
             Errno::EINVAL,
             "bind: the socket was created in another network namespace than this thread is in"
         );
     }
-    let ifindex = match control.ifindex(&ifname) {
-        Ok(ifindex) => ifindex,
-        Err(Errno::ENODEV) => {
-            return fail!(
-                Errno::ENODEV,
-                "bind: no interface is named {ifname} in this network namespace (ip link)"
-            );
-        }
-        Err(e) => return fail!(e, "bind: cannot find {ifname}: {e}"),
-    };
+    let ifindex = find_index("bind", &control, &ifname)?;
     let channels = control.channels(&ifname).ok();
     let queues = match channels {
         Some(channels) => channels.most(),
         None => Route::open().and_then(|route| route.queues(ifindex)).unwrap_or(1),
     };
     Ok((control, Device { ifname, ifindex, netns, queues }))
+}
+
+/// Checks a name, and opens what is asked about it. `call` is for the error.
+pub(super) fn open_control(call: &str, ifname: &[u8]) -> Result<(Control, IfName), Error> {
+    let Some(ifname) = IfName::new(ifname) else {
+        return fail!(
+            Errno::EINVAL,
+            "{call}: \"{}\" is no interface name: 1 to 15 bytes without a slash",
+            ifname.escape_ascii()
+        );
+    };
+    match Control::open() {
+        Ok(control) => Ok((control, ifname)),
+        Err(e) => fail!(e, "{call}: cannot ask for interfaces: {e}"),
+    }
+}
+
+/// The index behind a name.
+pub(super) fn find_index(call: &str, control: &Control, ifname: &IfName) -> Result<u32, Error> {
+    match control.ifindex(ifname) {
+        Ok(ifindex) => Ok(ifindex),
+        Err(Errno::ENODEV) => fail!(
+            Errno::ENODEV,
+            "{call}: no interface is named {ifname} in this network namespace (ip link)"
+        ),
+        Err(e) => fail!(e, "{call}: cannot find {ifname}: {e}"),
+    }
 }

@@ -10,6 +10,7 @@ mod frames;
 pub mod legacy;
 pub mod logger;
 pub mod packet;
+pub mod probe;
 mod program;
 mod quarantine;
 mod registrations;

@@ -18,6 +18,7 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	struct xsk_umem_info umem_info = { .size = sizeof(umem_info) };
 	struct xsk_socket_info info = { .size = sizeof(info) };
 	struct xsk_socket_stats stats = { .size = sizeof(stats) };
+	struct xsk_caps caps = { .size = sizeof(caps) };
 	struct xsk_socket *sock = NULL;
 	struct xsk_buf buf = { .len = 5 };
 	struct xdp_desc desc = { .len = 5 };
@@ -84,7 +85,10 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	CHECK_EQ(xsk_tx_pending(NULL), 0);
 	CHECK_FAILS(xsk_rx_kick(NULL, 0), -EINVAL, "socket is NULL");
 	CHECK_FAILS(xsk_kick(NULL, 0), -EINVAL, "socket is NULL");
+	REFUSED(xsk_probe(NULL, &caps), "ifname is NULL");
+	REFUSED(xsk_probe("lo", NULL), "xsk_caps is NULL");
 	/* Nothing was written. */
+	CHECK(caps.ifindex == 0);
 	CHECK(sock == NULL && idx == 5 && addr == 5 && buf.len == 5 && desc.len == 5);
 }
 
