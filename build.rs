@@ -29,7 +29,7 @@ fn main() {
     // The native C interface and no more, in the order in which the header tells of it.
     let told = [
         "errmsg", "umem", "bind", "socket", "stats", "packet", "rx", "tx", "run", "ring", "kick",
-        "log", "probe",
+        "port", "log", "probe",
     ];
     let builder =
         cbindgen::Builder::new().with_config(config).with_src(root.join("src/xsk/packet.rs"));

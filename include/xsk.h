@@ -16,6 +16,12 @@
  *   noted with each function. After fork() a child may use or destroy what it
  *   inherited; both share the kernel's end of it.
  *
+ * The rings can be worked in four ways: entry by entry (xsk_rx_peek() ...), in batches
+ * over arrays (xsk_rx_get() ...), in runs in the rings themselves (xsk_rx_next_run()
+ * ...), and by whole packets with frames from a pool (xsk_rx_burst() ...). A call pays
+ * from some 16 descriptors on; for single descriptors use the inline helpers of
+ * <xdp/xsk.h> on xsk_socket_*_ring().
+ *
  * Structs whose first member is `size` may grow in later versions. Zero them, set
  * `size`, set what is not to be the default:
  *
@@ -51,6 +57,9 @@ extern "C" {
 /** The same for xsk_socket_bind() and xsk_socket_open(). */
 #define XSK_BIND_PARAMS(...) \
 	((struct xsk_bind_params){ .size = sizeof(struct xsk_bind_params), __VA_ARGS__ })
+/** The same for xsk_port_open(). */
+#define XSK_PORT_PARAMS(...) \
+	((struct xsk_port_params){ .size = sizeof(struct xsk_port_params), __VA_ARGS__ })
 #endif
 
 /**
@@ -130,6 +139,12 @@ extern "C" {
  * look at the completion ring.
  */
 #define XSK_KICK_AGAIN 1
+
+/**
+ * Each socket of the port gets a UMEM of its own. Without it all have one, so that a
+ * packet can be received on one queue and sent on another without a copy.
+ */
+#define XSK_PORT_UMEM_PER_QUEUE (1 << 0)
 
 /** No log lines. */
 #define XSK_LOG_OFF 0
@@ -311,6 +326,17 @@ extern "C" {
  * XSK_MODE_DRV.
  */
 #define XSK_MODE_HW 3
+
+/**
+ * The queues of an interface: a socket on each, over one UMEM or one each, behind one
+ * XDP program.
+ *
+ * For programs that run one thread a queue. Each thread drives its own socket; frames
+ * go from one socket to another of the same UMEM by the packet calls. Behind the caches
+ * of the sockets' sides, which need no lock, stands the UMEM's pool, to which a cache
+ * turns when it is empty or full.
+ */
+struct xsk_port;
 
 /**
  * An RX or completion ring, for the inline helpers of <xdp/xsk.h>, which defines it.
@@ -541,6 +567,35 @@ struct xsk_buf {
 	uint32_t options;
 	/** An address in the frame, which names it; not to be changed. */
 	uint64_t addr;
+};
+
+/** What a port is to be; 0 and NULL mean default everywhere but in `size`. */
+struct xsk_port_params {
+	/** sizeof(struct xsk_port_params). */
+	uint32_t size;
+	/** XSK_PORT_UMEM_PER_QUEUE, or 0. */
+	uint32_t flags;
+	/** The first queue. */
+	uint32_t first_queue;
+	/**
+	 * How many. Default all that are in use from the first on (ethtool -l).
+	 */
+	uint32_t queue_count;
+	/**
+	 * A UMEM to use, which stays the program's and must outlive the port: for ports
+	 * that pass packets to each other. NULL: the port makes its own.
+	 */
+	struct xsk_umem *umem;
+	/**
+	 * What the port's own UMEMs are to be; `frame_count` is for each queue, also where
+	 * they share one UMEM. Its `memory` needs one UMEM for all. Read during the call
+	 * only, as are the next two.
+	 */
+	const struct xsk_umem_params *umem_params;
+	/** What the sockets are to be. */
+	const struct xsk_socket_params *socket_params;
+	/** How to bind them. */
+	const struct xsk_bind_params *bind_params;
 };
 
 /**
@@ -826,7 +881,8 @@ int xsk_socket_open(struct xsk_socket **out,
  * bound to the queue, since until then it may write to them. The queue can be bound
  * again some tens of milliseconds later, for which xsk_socket_bind() waits.
  *
- * @param[in] socket  gone afterwards; NULL is nothing to do
+ * @param[in] socket  gone afterwards; NULL is nothing to do, and nothing is done to a
+ *                    socket of xsk_port_socket()
  * @note Threads: no other call on this socket may run. May sleep some 15 ms.
  */
 void xsk_socket_destroy(struct xsk_socket *socket);
@@ -1270,8 +1326,8 @@ uint32_t xsk_rx_next_run(struct xsk_socket *socket,
  * The same for a program that is done with the packets: their frames go to the fill
  * ring, so that one call a batch receives.
  *
- *	while ((n = xsk_rx_recycle_run(socket, 64, &run)) > 0)
- *		look_at(run, n);
+ *     while ((n = xsk_rx_recycle_run(socket, 64, &run)) > 0)
+ *             look_at(run, n);
  *
  * @param[in]  socket  the socket
  * @param[in]  n       descriptors wanted; 0 only gives back
@@ -1366,7 +1422,7 @@ uint32_t xsk_comp_next_run(struct xsk_socket *socket,
 
 /**
  * Gives a socket's RX ring, for a program that works on single descriptors: the inline
- * helpers of <xdp/xsk.h>, xsk_ring_cons__peek() and so on, cost no call.
+ * helpers of <xdp/xsk.h> cost no call.
  *
  * The calls here and the helpers use one struct, so a program may mix them, on the
  * same thread. What goes through the helpers is not in the packets and bytes of
@@ -1454,6 +1510,75 @@ int xsk_rx_kick(struct xsk_socket *socket,
  */
 int xsk_kick(struct xsk_socket *socket,
 	     uint32_t flags);
+
+/**
+ * Opens queues of an interface: makes the sockets, gives frames to their fill rings,
+ * and binds them.
+ *
+ * @param[out] out     the new port; untouched on failure. Release it with
+ *                     xsk_port_destroy().
+ * @param[in]  ifname  the interface, in this thread's network namespace
+ * @param[in]  params  read during the call only; NULL for the defaults
+ * @retval 0        opened; packets arrive
+ * @retval -EINVAL  out or ifname is NULL, a parameter is out of range, or there are no
+ *                  such queues
+ * @retval <0       as xsk_umem_create(), xsk_socket_create() and xsk_socket_bind();
+ *                  nothing is left behind
+ * @note Threads: any. Sleeps, at most some retry_ms for each queue. Several sockets
+ *       with one UMEM need Linux 5.10.
+ */
+int xsk_port_open(struct xsk_port **out,
+		  const char *ifname,
+		  const struct xsk_port_params *params);
+
+/**
+ * Tells how many queues a port has.
+ *
+ * @return the number of its sockets; 0 if port is NULL
+ * @note Threads: any.
+ */
+uint32_t xsk_port_queue_count(const struct xsk_port *port);
+
+/**
+ * Gives a socket of a port.
+ *
+ * @param[in] port  the port
+ * @param[in] i     the socket's place: 0 has the port's first queue
+ * @return the socket, which stays the port's; NULL if there is none, or port is NULL
+ * @note Threads: any.
+ */
+struct xsk_socket *xsk_port_socket(const struct xsk_port *port,
+				   uint32_t i);
+
+/**
+ * Gives the UMEM of a port's socket, which may be that of all.
+ *
+ * @return the UMEM, which stays the port's or whoever's it was; NULL if there is none,
+ *         or port is NULL
+ * @note Threads: any.
+ */
+struct xsk_umem *xsk_port_umem(const struct xsk_port *port,
+			       uint32_t i);
+
+/**
+ * Reads the counters of all sockets of a port, added up.
+ *
+ * @param[in]  port   the port
+ * @param[out] stats  its `size` set by the caller; the rest is filled in
+ * @retval 0        done
+ * @retval -EINVAL  a pointer is NULL, or stats->size is not set
+ * @note Threads: any, also while others send and receive.
+ */
+int xsk_port_stats(const struct xsk_port *port, struct xsk_socket_stats *stats);
+
+/**
+ * Destroys a port: its sockets, and the UMEMs that are its own.
+ *
+ * @param[in] port  gone afterwards; NULL is nothing to do
+ * @note Threads: no other call on the port or its sockets may run. May sleep, some
+ *       15 ms for each queue.
+ */
+void xsk_port_destroy(struct xsk_port *port);
 
 /**
  * Sends the library's log lines to a function.

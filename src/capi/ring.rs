@@ -16,7 +16,7 @@ pub struct xsk_ring_cons {
 }
 
 /// Gives a socket's RX ring, for a program that works on single descriptors: the inline
-/// helpers of <xdp/xsk.h>, xsk_ring_cons__peek() and so on, cost no call.
+/// helpers of <xdp/xsk.h> cost no call.
 ///
 /// The calls here and the helpers use one struct, so a program may mix them, on the
 /// same thread. What goes through the helpers is not in the packets and bytes of

@@ -79,8 +79,8 @@ pub unsafe extern "C" fn xsk_rx_next_run(
 /// The same for a program that is done with the packets: their frames go to the fill
 /// ring, so that one call a batch receives.
 ///
-///	while ((n = xsk_rx_recycle_run(socket, 64, &run)) > 0)
-///		look_at(run, n);
+///     while ((n = xsk_rx_recycle_run(socket, 64, &run)) > 0)
+///             look_at(run, n);
 ///
 /// @param[in]  socket  the socket
 /// @param[in]  n       descriptors wanted; 0 only gives back

@@ -217,7 +217,7 @@ unsafe fn bind(
     socket.bind(ifname.to_bytes(), queue_id, &bind_config(&params)?)
 }
 
-fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
+pub(super) fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
     const BOTH: u32 = XSK_SOCKET_RX_ONLY | XSK_SOCKET_TX_ONLY;
     check_flags(params.flags, BOTH, "xsk_socket_params.flags")?;
     let direction = match params.flags & BOTH {
@@ -238,6 +238,7 @@ fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
         tx_size: params.tx_size,
         fill_size: params.fill_size,
         comp_size: params.comp_size,
+        sharers: 1,
     })
 }
 
@@ -249,16 +250,24 @@ fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
 /// bound to the queue, since until then it may write to them. The queue can be bound
 /// again some tens of milliseconds later, for which xsk_socket_bind() waits.
 ///
-/// @param[in] socket  gone afterwards; NULL is nothing to do
+/// @param[in] socket  gone afterwards; NULL is nothing to do, and nothing is done to a
+///                    socket of xsk_port_socket()
 /// @note Threads: no other call on this socket may run. May sleep some 15 ms.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xsk_socket_destroy(socket: *mut xsk_socket) {
     guard(|| {
-        if !socket.is_null() {
-            // SAFETY: made by Box::leak in `leak`, and given up by the caller.
-            drop(unsafe { Box::from_raw(socket.cast::<Socket>()) });
+        // SAFETY: NULL or alive, as documented.
+        match unsafe { socket.cast::<Socket>().as_ref() } {
+            None => Ok(()),
+            Some(socket) if socket.is_in_port() => {
+                fail!(Errno::EINVAL, "destroy: the socket is its port's: xsk_port_destroy()")
+            }
+            Some(_) => {
+                // SAFETY: made by Box::leak in `leak`, and given up by the caller.
+                drop(unsafe { Box::from_raw(socket.cast::<Socket>()) });
+                Ok(())
+            }
         }
-        Ok(())
     });
 }
 

@@ -5,6 +5,7 @@ use core::ffi::c_int;
 use super::socket::{socket_ref, xsk_socket};
 use super::{Sized32, guard, write_info};
 use crate::xsk::config::XdpMode;
+use crate::xsk::counters::Totals;
 
 /// Counters of a socket, from its creation on.
 #[repr(C)]
@@ -115,29 +116,31 @@ pub unsafe extern "C" fn xsk_socket_stats(
 ) -> c_int {
     guard(|| {
         // SAFETY: NULL or alive, as documented.
-        let socket = unsafe { socket_ref(socket) }?;
-        let [(rx_packets, rx_bytes, rx_kicks), (tx_packets, tx_bytes, tx_kicks)] =
-            socket.counters();
-        let (kernel, kernel_counters) = socket.statistics()?;
-        let told = xsk_socket_stats {
-            size: 0,
-            kernel_counters: kernel_counters as u32,
-            rx_packets,
-            rx_bytes,
-            tx_packets,
-            tx_bytes,
-            rx_kicks,
-            tx_kicks,
-            rx_dropped: kernel.rx_dropped,
-            rx_invalid_descs: kernel.rx_invalid_descs,
-            tx_invalid_descs: kernel.tx_invalid_descs,
-            rx_ring_full: kernel.rx_ring_full,
-            rx_fill_ring_empty_descs: kernel.rx_fill_ring_empty_descs,
-            tx_ring_empty_descs: kernel.tx_ring_empty_descs,
-        };
+        let totals = unsafe { socket_ref(socket) }?.totals()?;
         // SAFETY: NULL or writable for its size, as documented.
-        unsafe { write_info(stats, told) }
+        unsafe { write_info(stats, told(&totals)) }
     })
+}
+
+/// What was counted, as C programs read it.
+pub(super) fn told(totals: &Totals) -> xsk_socket_stats {
+    let Totals { rx, tx, kernel, kernel_counters } = totals;
+    xsk_socket_stats {
+        size: 0,
+        kernel_counters: *kernel_counters as u32,
+        rx_packets: rx.packets,
+        rx_bytes: rx.bytes,
+        tx_packets: tx.packets,
+        tx_bytes: tx.bytes,
+        rx_kicks: rx.kicks,
+        tx_kicks: tx.kicks,
+        rx_dropped: kernel.rx_dropped,
+        rx_invalid_descs: kernel.rx_invalid_descs,
+        tx_invalid_descs: kernel.tx_invalid_descs,
+        rx_ring_full: kernel.rx_ring_full,
+        rx_fill_ring_empty_descs: kernel.rx_fill_ring_empty_descs,
+        tx_ring_empty_descs: kernel.tx_ring_empty_descs,
+    }
 }
 
 /// Says what a socket is and what it is bound to.

@@ -83,7 +83,13 @@ unsafe impl Sized32 for xsk_umem_info {
 }
 
 /// A handle: what C holds of a UMEM.
+#[repr(transparent)]
 struct Handle(Shared<Umem>);
+
+/// The handle that somebody else owns.
+pub(super) fn lend(umem: &Shared<Umem>) -> *mut xsk_umem {
+    ptr::from_ref(umem).cast_mut().cast()
+}
 
 /// The UMEM behind a handle; an error for NULL.
 ///
@@ -135,7 +141,7 @@ pub(super) fn hand_out(umem: Umem) -> Result<*mut xsk_umem, Error> {
     Ok(ptr::from_mut(alloc::boxed::Box::leak(handle)).cast())
 }
 
-fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
+pub(super) fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
     check_flags(params.flags, XSK_UMEM_HUGE_PAGES, "xsk_umem_params.flags")?;
     check_flags(params.reserved, 0, "xsk_umem_params.reserved")?;
     let memory = match (params.memory.is_null(), params.memory_size) {

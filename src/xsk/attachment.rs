@@ -23,6 +23,8 @@ pub struct Device {
     pub netns: u64,
     /// Queues that the device can have, as far as is known.
     pub queues: u32,
+    /// Those that are switched on.
+    pub in_use: u32,
 }
 
 /// The default program on an interface. As long as anybody, in this process or

@@ -31,7 +31,7 @@ impl Socket {
             return fail!(Errno::EBUSY, "bind: the socket is bound already, to {}", bond.place);
         }
         let deadline = clock::monotonic_ms().saturating_add(config.retry_ms.into());
-        let (control, device) = find_device(self.netns, ifname)?;
+        let (control, device) = find_device(Some(self.netns), ifname)?;
         // Above what the device could ever have; else the kernel knows best.
         if queue_id >= device.queues {
             let retry_ms = config.retry_ms.into();
@@ -187,22 +187,26 @@ fn no_such_queue(ifname: &IfName, queue_id: u32, queues: u32) -> Error {
     )
 }
 
-/// Finds an interface in this thread's network namespace, which must be that one.
-pub(super) fn find_device(netns: u64, ifname: &[u8]) -> Result<(Control, Device), Error> {
+/// Finds an interface in this thread's network namespace, which must be that one if
+/// there is one to be.
+pub(super) fn find_device(wanted: Option<u64>, ifname: &[u8]) -> Result<(Control, Device), Error> {
     let (control, ifname) = open_control("bind", ifname)?;
-    if control.netns_cookie() != netns {
+    let netns = control.netns_cookie();
+    if wanted.is_some_and(|wanted| wanted != netns) {
         return fail!(
             Errno::EINVAL,
             "bind: the socket was created in another network namespace than this thread is in"
         );
     }
     let ifindex = find_index("bind", &control, &ifname)?;
-    let channels = control.channels(&ifname).ok();
-    let queues = match channels {
-        Some(channels) => channels.most(),
-        None => Route::open().and_then(|route| route.queues(ifindex)).unwrap_or(1),
+    let (queues, in_use) = match control.channels(&ifname) {
+        Ok(channels) => (channels.most(), channels.current()),
+        Err(_) => {
+            let queues = Route::open().and_then(|route| route.queues(ifindex)).unwrap_or(1);
+            (queues, queues)
+        }
     };
-    Ok((control, Device { ifname, ifindex, netns, queues }))
+    Ok((control, Device { ifname, ifindex, netns, queues, in_use }))
 }
 
 /// Checks a name, and opens what is asked about it. `call` is for the error.

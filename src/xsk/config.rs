@@ -56,6 +56,24 @@ impl UmemConfig {
         Ok(self)
     }
 
+    /// The same with frames for so many queues.
+    pub fn times(mut self, queues: u32) -> Result<UmemConfig, Error> {
+        if self.memory.is_none() {
+            default(&mut self.frame_count, FRAME_COUNT);
+            match self.frame_count.checked_mul(queues) {
+                Some(count) => self.frame_count = count,
+                None => {
+                    return fail!(
+                        Errno::EINVAL,
+                        "port: {queues} times {} frames are more than 2^32",
+                        self.frame_count
+                    );
+                }
+            }
+        }
+        Ok(self)
+    }
+
     /// Bytes that the frames take.
     pub fn bytes(&self) -> u64 {
         u64::from(self.frame_count) * u64::from(self.frame_size)
@@ -161,6 +179,8 @@ pub struct SocketConfig {
     pub tx_size: u32,
     pub fill_size: u32,
     pub comp_size: u32,
+    /// How many sockets leave each other their part of the UMEM's frames; 0 is one.
+    pub sharers: u32,
 }
 
 impl SocketConfig {

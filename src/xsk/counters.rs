@@ -1,6 +1,9 @@
 //! What the library counts: written by one side's thread, read by any.
 
+use core::ops::Add;
 use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::sys::abi::Statistics;
 
 /// The traffic of one side of a socket, on a cache line of its own.
 #[derive(Default)]
@@ -30,9 +33,62 @@ impl Counters {
         add(&self.kicks, 1);
     }
 
-    /// Packets, bytes, kicks.
-    pub fn read(&self) -> (u64, u64, u64) {
+    /// What was counted so far.
+    pub fn read(&self) -> Traffic {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (read(&self.packets), read(&self.bytes), read(&self.kicks))
+        Traffic { packets: read(&self.packets), bytes: read(&self.bytes), kicks: read(&self.kicks) }
+    }
+}
+
+/// What went one way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    pub packets: u64,
+    pub bytes: u64,
+    pub kicks: u64,
+}
+
+/// Everything that is counted of a socket, or of several.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    pub rx: Traffic,
+    pub tx: Traffic,
+    pub kernel: Statistics,
+    /// How many of the kernel's counters there are.
+    pub kernel_counters: usize,
+}
+
+impl Add for Traffic {
+    type Output = Traffic;
+
+    fn add(self, other: Traffic) -> Traffic {
+        Traffic {
+            packets: self.packets.wrapping_add(other.packets),
+            bytes: self.bytes.wrapping_add(other.bytes),
+            kicks: self.kicks.wrapping_add(other.kicks),
+        }
+    }
+}
+
+impl Add for Totals {
+    type Output = Totals;
+
+    fn add(self, other: Totals) -> Totals {
+        let (a, b) = (self.kernel, other.kernel);
+        Totals {
+            rx: self.rx + other.rx,
+            tx: self.tx + other.tx,
+            kernel: Statistics {
+                rx_dropped: a.rx_dropped.wrapping_add(b.rx_dropped),
+                rx_invalid_descs: a.rx_invalid_descs.wrapping_add(b.rx_invalid_descs),
+                tx_invalid_descs: a.tx_invalid_descs.wrapping_add(b.tx_invalid_descs),
+                rx_ring_full: a.rx_ring_full.wrapping_add(b.rx_ring_full),
+                rx_fill_ring_empty_descs: a
+                    .rx_fill_ring_empty_descs
+                    .wrapping_add(b.rx_fill_ring_empty_descs),
+                tx_ring_empty_descs: a.tx_ring_empty_descs.wrapping_add(b.tx_ring_empty_descs),
+            },
+            kernel_counters: self.kernel_counters.max(other.kernel_counters),
+        }
     }
 }

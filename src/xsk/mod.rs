@@ -10,6 +10,7 @@ mod frames;
 pub mod legacy;
 pub mod logger;
 pub mod packet;
+pub mod port;
 pub mod probe;
 mod program;
 mod quarantine;

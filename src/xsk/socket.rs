@@ -2,13 +2,13 @@
 
 use core::mem::size_of;
 
-use crate::sys::abi::{Desc, MmapOffsets, RingOffset, Statistics};
+use crate::sys::abi::{Desc, MmapOffsets, RingOffset};
 use crate::sys::heap::{Apart, Shared};
 use crate::sys::socket::{self, Ready, RingKind};
 use crate::sys::{Errno, Mmap, OwnedFd, RawFd};
 use crate::xsk::bind::Bond;
 use crate::xsk::config::SocketConfig;
-use crate::xsk::counters::Counters;
+use crate::xsk::counters::{Counters, Totals};
 use crate::xsk::error::{Error, error, fail};
 use crate::xsk::legacy::Membership;
 use crate::xsk::ring::{Consumer, Lent, Producer};
@@ -31,6 +31,7 @@ pub struct Socket {
     tx_budget: u32,
     pub(super) netns: u64,
     pub(super) registered: bool,
+    in_port: bool,
     // Last: the memory outlives the rings and the kernel's use of it.
     pub(super) umem: Shared<Umem>,
 }
@@ -85,7 +86,8 @@ impl Socket {
         let tx_budget = raise_tx_budget(fd.raw(), config.tx_size);
         let waker = Waker::new(fd.raw());
         // Half of the frames at most wait for packets; the others are for sending.
-        let target = config.fill_size.min(umem.geometry().frame_count() / 2).max(1);
+        let share = umem.geometry().frame_count() / config.sharers.max(1);
+        let target = config.fill_size.min(share / 2).max(1);
         let sides = || {
             let receiving = Side::new(umem, waker.clone())?;
             let sending = Side::new(umem, waker.clone())?;
@@ -106,6 +108,7 @@ impl Socket {
             tx_budget,
             netns,
             registered: true,
+            in_port: false,
             umem: umem.clone(),
         })
     }
@@ -161,14 +164,28 @@ impl Socket {
         self.waker.check()
     }
 
-    /// What each side has counted: packets, bytes, kicks.
-    pub fn counters(&self) -> [(u64, u64, u64); 2] {
-        [self.counters.0.read(), self.counters.1.read()]
+    /// What each side and the kernel have counted.
+    pub fn totals(&self) -> Result<Totals, Error> {
+        let (kernel, kernel_counters) = socket::statistics(self.fd())
+            .map_err(|e| error!(e, "stats: the kernel does not tell: {e}"))?;
+        let (rx, tx) = (self.counters.0.read(), self.counters.1.read());
+        Ok(Totals { rx, tx, kernel, kernel_counters })
     }
 
-    /// The kernel's counters, and how many of them it has.
-    pub fn statistics(&self) -> Result<(Statistics, usize), Error> {
-        socket::statistics(self.fd()).map_err(|e| error!(e, "stats: the kernel does not tell: {e}"))
+    /// Gives frames to the kernel before the first packet can come.
+    pub fn feed(&mut self) -> Result<(), Error> {
+        let rx = self.rx.get_mut();
+        if rx.receives() { rx.burst(&mut []).map(drop) } else { Ok(()) }
+    }
+
+    /// From now on the socket is part of a port, which destroys it.
+    pub fn belong_to_port(&mut self) {
+        self.in_port = true;
+    }
+
+    /// Whether a port destroys it.
+    pub fn is_in_port(&self) -> bool {
+        self.in_port
     }
 }
 

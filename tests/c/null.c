@@ -20,6 +20,7 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	struct xsk_socket_stats stats = { .size = sizeof(stats) };
 	struct xsk_caps caps = { .size = sizeof(caps) };
 	struct xsk_socket *sock = NULL;
+	struct xsk_port *port = NULL;
 	struct xsk_buf buf = { .len = 5 };
 	struct xdp_desc desc = { .len = 5 };
 	const struct xdp_desc *descs = &desc;
@@ -50,6 +51,13 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	REFUSED(xsk_tx_burst(NULL, &buf, 1), "socket is NULL");
 	CHECK_EQ(xsk_buf_alloc(NULL, &buf, 1), 0);
 	CHECK_EQ(xsk_buf_free(NULL, &buf, 1), 0);
+	REFUSED(xsk_port_open(NULL, "lo", NULL), "out is NULL");
+	REFUSED(xsk_port_open(&port, NULL, NULL), "ifname is NULL");
+	CHECK_EQ(xsk_port_queue_count(NULL), 0);
+	CHECK(xsk_port_socket(NULL, 0) == NULL && xsk_port_umem(NULL, 0) == NULL);
+	REFUSED(xsk_port_stats(NULL, &stats), "port is NULL");
+	xsk_port_destroy(NULL);
+	CHECK(port == NULL);
 	CHECK_EQ(xsk_rx_peek(NULL, 1, &idx), 0);
 	CHECK(xsk_rx_desc(NULL, 0) == NULL);
 	CHECK_EQ(xsk_rx_release(NULL, 1), 0);

@@ -1,0 +1,115 @@
+//! A port: the queues of one interface, a socket each.
+
+use alloc::vec::Vec;
+
+use crate::sys::Errno;
+use crate::sys::heap::Shared;
+use crate::xsk::bind::find_device;
+use crate::xsk::config::{BindConfig, SocketConfig, UmemConfig};
+use crate::xsk::counters::Totals;
+use crate::xsk::error::{Error, fail};
+use crate::xsk::socket::Socket;
+use crate::xsk::umem::{Umem, out_of_memory};
+
+/// Where the frames of a port's sockets are.
+pub enum Memory<'a> {
+    /// In one UMEM, which has so many for each queue.
+    Shared(UmemConfig),
+    /// In a UMEM for each queue.
+    Apart(UmemConfig),
+    /// In one that is there.
+    Given(&'a Shared<Umem>),
+}
+
+/// Sockets on consecutive queues of an interface.
+pub struct Port {
+    // In front of what they use.
+    sockets: Vec<Socket>,
+    umems: Vec<Shared<Umem>>,
+}
+
+impl Port {
+    /// Opens `count` queues from `first` on, or all that are in use from there on if
+    /// `count` is 0.
+    pub fn open(
+        ifname: &[u8],
+        first: u32,
+        count: u32,
+        memory: Memory<'_>,
+        config: SocketConfig,
+        bind: &BindConfig,
+    ) -> Result<Port, Error> {
+        let count = match count {
+            0 => all_queues(ifname, first)?,
+            count => count,
+        };
+        let (mut sockets, mut umems) = (Vec::new(), Vec::new());
+        if sockets.try_reserve_exact(count as usize).is_err()
+            || umems.try_reserve_exact(count as usize).is_err()
+        {
+            return out_of_memory(Errno::ENOMEM, "port");
+        }
+        match memory {
+            Memory::Given(umem) => umems.push(umem.clone()),
+            Memory::Shared(config) => umems.push(create(config.times(count)?)?),
+            Memory::Apart(config) => {
+                for _ in 0..count {
+                    umems.push(create(config)?);
+                }
+            }
+        }
+        let mut port = Port { sockets, umems };
+        // Sockets that share a UMEM leave each other their part of it.
+        let sharers = if port.umems.len() == 1 { count } else { 1 };
+        for queue in 0..count {
+            let config = SocketConfig { sharers, ..config };
+            let mut socket = Socket::create(port.umem_of(queue)?, config)?;
+            socket.belong_to_port();
+            socket.feed()?;
+            socket.bind(ifname, first.saturating_add(queue), bind)?;
+            port.sockets.push(socket);
+        }
+        Ok(port)
+    }
+
+    fn umem_of(&self, queue: u32) -> Result<&Shared<Umem>, Error> {
+        match self.umem(queue) {
+            Some(umem) => Ok(umem),
+            None => out_of_memory(Errno::ENOMEM, "port"),
+        }
+    }
+
+    /// The sockets, in the order of their queues.
+    pub fn sockets(&self) -> &[Socket] {
+        &self.sockets
+    }
+
+    /// The UMEM of the n-th socket.
+    pub fn umem(&self, n: u32) -> Option<&Shared<Umem>> {
+        let alone = self.umems.len() == 1;
+        self.umems.get(if alone { 0 } else { n as usize })
+    }
+
+    /// What all sockets have counted.
+    pub fn totals(&self) -> Result<Totals, Error> {
+        self.sockets.iter().try_fold(Totals::default(), |sum, socket| Ok(sum + socket.totals()?))
+    }
+}
+
+fn create(config: UmemConfig) -> Result<Shared<Umem>, Error> {
+    Shared::new(Umem::create(config)?).or_else(|e| out_of_memory(e, "port"))
+}
+
+/// How many queues of an interface are in use from `first` on.
+fn all_queues(ifname: &[u8], first: u32) -> Result<u32, Error> {
+    let (_, device) = find_device(None, ifname)?;
+    match device.in_use.checked_sub(first) {
+        None | Some(0) => fail!(
+            Errno::EINVAL,
+            "port: {} has {} queues, none from {first} on (ethtool -l {0})",
+            device.ifname,
+            device.in_use
+        ),
+        Some(count) => Ok(count),
+    }
+}
