@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/membarrier.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,6 +103,18 @@ static int run(enum side side, char *const *args, void *answer, size_t room)
 	return WEXITSTATUS(status);
 }
 
+/*
+ * Attaching, detaching and closing wait for RCU, some 10 ms, which end with a tick. So
+ * that each run finds the same: first what the last one left is waited for, and then a
+ * part of the ticks' period, another for each slice.
+ */
+static void settle(unsigned int slice)
+{
+	for (int i = 0; i < 2; i++)
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	usleep(slice * 1619 % 4000);
+}
+
 /* Sets a socket up on the next pair, whose queue has had the longest time to rest. */
 static void set_up(enum side side, double *values, unsigned int slices, unsigned int slice)
 {
@@ -118,6 +132,7 @@ static void set_up(enum side side, double *values, unsigned int slices, unsigned
 
 		snprintf(ifname, sizeof(ifname), "a%u", pair);
 		snprintf(sender, sizeof(sender), "%d", senders[pair]);
+		settle(slice);
 		start = bench_wall_ns();
 		status = run(side, args, &result, sizeof(result));
 		if (status == 0)
@@ -146,8 +161,11 @@ static void measure_set_up(unsigned int slices)
 	double *libxdp = numbers(METRICS * slices), *libxsk = numbers(METRICS * slices);
 
 	for (unsigned int i = 0; i < slices; i++) {
+		if (i % 2)
+			set_up(LIBXSK, libxsk, slices, i);
 		set_up(LIBXDP, libxdp, slices, i);
-		set_up(LIBXSK, libxsk, slices, i);
+		if (i % 2 == 0)
+			set_up(LIBXSK, libxsk, slices, i);
 	}
 	for (unsigned int i = 0; i < METRICS; i++)
 		row(rows[i], bench_median(libxdp + i * slices, slices),
