@@ -120,8 +120,11 @@ done
 if [ "${XSK_BENCH_INSIDE-}" != 1 ]; then
 	install_packages
 	mkdir -p $B
-	${MAKE:-make} -s install DESTDIR= PREFIX="$OUT/root" || die 'libxsk cannot be installed'
-	# The loader finds ours as it finds what a distribution installed.
+	# DESTDIR keeps it from telling the system's loader.
+	${MAKE:-make} -s install DESTDIR=/ PREFIX="$OUT/root" || die 'libxsk cannot be installed'
+	# Ours finds it as it finds what a distribution installed: a path in the program
+	# would double the start-up cost. Elsewhere no ldconfig may run meanwhile, which
+	# would end the mount below.
 	{ echo "$OUT/root/lib" && cat /etc/ld.so.conf; } >$B/ld.so.conf
 	(cd /etc && ldconfig -X -f "$OUT/ld.so.conf" -C "$OUT/ld.so.cache" 2>/dev/null) ||
 		die 'ldconfig fails'

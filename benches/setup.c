@@ -31,8 +31,8 @@ enum side { LIBXDP, LIBXSK, NONE };
 static const char *const names[] = { "setup_libxdp", "setup_libxsk", "setup_none" };
 
 enum {
-	UMEM_CPU, UMEM_WALL, SOCKET_CPU, SOCKET_WALL, BOTH_CPU, BOTH_WALL, FIRST, CLOSE_CPU,
-	CLOSE_WALL, RSS, METRICS
+	UMEM_CPU, UMEM_WALL, SOCKET_CPU, SOCKET_WALL, BOTH_CPU, BOTH_WALL, CLOSE_CPU, CLOSE_WALL,
+	FIRST, RSS, METRICS
 };
 
 static const struct bench_row rows[METRICS] = {
@@ -43,12 +43,18 @@ static const struct bench_row rows[METRICS] = {
 	[SOCKET_WALL] = { .what = "socket create, wall", .unit = "us" },
 	[BOTH_CPU] = { .what = "umem + socket, CPU", .unit = "us" },
 	[BOTH_WALL] = { .what = "umem + socket, wall", .unit = "us" },
-	/* 0.85 of libxdp's */
-	[FIRST] = { .what = "exec to first packet, wall", .unit = "us", .min_ratio = 1 / 0.85 },
 	[CLOSE_CPU] = { .what = "teardown, CPU", .unit = "us" },
 	[CLOSE_WALL] = { .what = "teardown, wall", .unit = "us" },
+	/* 0.85 of libxdp's */
+	[FIRST] = { .what = "exec to first packet, wall", .unit = "us", .min_ratio = 1 / 0.85 },
 	[RSS] = { .what = "peak RSS without UMEM", .unit = "KiB" },
 };
+
+/* Of the UMEM: 4096 frames, as most programs have, and 512. */
+static const struct size {
+	const char *name;
+	unsigned long bytes;
+} sizes[] = { { "16 MiB", 16 << 20 }, { "2 MiB", 2 << 20 } };
 
 static char paths[3][PATH_MAX];
 static int senders[PAIRS];
@@ -74,14 +80,14 @@ static void row(struct bench_row row, double libxdp, double libxsk)
 /* --- fresh processes */
 
 /* Runs a program; gives its exit status, and what it wrote up to `room` bytes. */
-static int run(enum side side, char *const *args, void *answer, size_t room)
+static int run(enum side side, char **argv, void *answer, size_t room)
 {
 	posix_spawn_file_actions_t actions;
-	char *argv[] = { paths[side], args ? args[0] : NULL, args ? args[1] : NULL, NULL };
 	char *env[] = { NULL }, log[PATH_MAX + 8];
 	int ends[2], status = -1;
 	pid_t pid;
 
+	argv[0] = paths[side];
 	/* libxdp says there which of its ways it goes. */
 	snprintf(log, sizeof(log), "%s.log", paths[side]);
 	if (pipe(ends) < 0)
@@ -116,12 +122,13 @@ static void settle(unsigned int slice)
 }
 
 /* Sets a socket up on the next pair, whose queue has had the longest time to rest. */
-static void set_up(enum side side, double *values, unsigned int slices, unsigned int slice)
+static void set_up(enum side side, const struct size *size, double *values,
+		   unsigned int slices, unsigned int slice)
 {
 	static unsigned int next;
 	struct setup_result result;
-	char ifname[16], sender[16];
-	char *args[] = { ifname, sender };
+	char ifname[16], sender[16], bytes[16];
+	char *args[] = { NULL, ifname, sender, bytes, NULL };
 	unsigned int tries;
 	double at[METRICS];
 	uint64_t start;
@@ -132,6 +139,7 @@ static void set_up(enum side side, double *values, unsigned int slices, unsigned
 
 		snprintf(ifname, sizeof(ifname), "a%u", pair);
 		snprintf(sender, sizeof(sender), "%d", senders[pair]);
+		snprintf(bytes, sizeof(bytes), "%lu", size->bytes);
 		settle(slice);
 		start = bench_wall_ns();
 		status = run(side, args, &result, sizeof(result));
@@ -151,25 +159,29 @@ static void set_up(enum side side, double *values, unsigned int slices, unsigned
 	at[FIRST] = (result.received_at - start) / 1e3;
 	at[CLOSE_CPU] = result.close_cpu / 1e3;
 	at[CLOSE_WALL] = result.close_wall / 1e3;
-	at[RSS] = result.peak_rss / 1024. - (double)FRAMES * FRAME_SIZE / 1024;
+	at[RSS] = result.peak_rss / 1024. - size->bytes / 1024.;
 	for (unsigned int i = 0; i < METRICS; i++)
 		values[i * slices + slice] = at[i];
 }
 
-static void measure_set_up(unsigned int slices)
+static void measure_set_up(const struct size *size, unsigned int slices)
 {
 	double *libxdp = numbers(METRICS * slices), *libxsk = numbers(METRICS * slices);
 
 	for (unsigned int i = 0; i < slices; i++) {
 		if (i % 2)
-			set_up(LIBXSK, libxsk, slices, i);
-		set_up(LIBXDP, libxdp, slices, i);
+			set_up(LIBXSK, size, libxsk, slices, i);
+		set_up(LIBXDP, size, libxdp, slices, i);
 		if (i % 2 == 0)
-			set_up(LIBXSK, libxsk, slices, i);
+			set_up(LIBXSK, size, libxsk, slices, i);
 	}
-	for (unsigned int i = 0; i < METRICS; i++)
-		row(rows[i], bench_median(libxdp + i * slices, slices),
+	for (unsigned int i = 0; i < METRICS; i++) {
+		struct bench_row one = rows[i];
+
+		one.variant = size->name;
+		row(one, bench_median(libxdp + i * slices, slices),
 		    bench_median(libxsk + i * slices, slices));
+	}
 	free(libxdp);
 	free(libxsk);
 }
@@ -183,7 +195,7 @@ static void measure_start(unsigned int n)
 		for (enum side side = LIBXDP; side <= NONE; side++) {
 			uint64_t start = bench_wall_ns();
 
-			run(side, NULL, NULL, 0);
+			run(side, (char *[]){ NULL, NULL }, NULL, 0);
 			values[side][i] = (bench_wall_ns() - start) / 1e3;
 		}
 	for (enum side side = LIBXDP; side <= NONE; side++) {
@@ -250,8 +262,8 @@ static void count_calls(enum side side, double *counts)
 	for (tries = 0; tries < TRIES; tries++) {
 		unsigned int pair = tries % PAIRS;
 
-		snprintf(command, sizeof(command), "strace -f -qq -o %s %s a%u %d >/dev/null 2>&1",
-			 log, paths[side], pair, senders[pair]);
+		snprintf(command, sizeof(command), "strace -f -qq -o %s %s a%u %d %lu >/dev/null "
+			 "2>&1", log, paths[side], pair, senders[pair], sizes[0].bytes);
 		if (system(command) == 0)
 			break;
 	}
@@ -306,7 +318,8 @@ int main(int argc, char **argv)
 		senders[i] = net_sender(ifname);
 	}
 	bench_pin(0);	/* the programs too */
-	measure_set_up(slices);
+	for (unsigned int i = 0; i < 2; i++)
+		measure_set_up(&sizes[i], slices);
 	measure_start(STARTS * slices);
 	measure_calls();
 	measure_footprint();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The program that setup.c runs, afresh each time: without arguments it ends at once;
- * with an interface and a packet socket on its peer it sets a socket up, sends itself a
- * packet, and tells on standard output what that took.
+ * with an interface, a packet socket on its peer and the UMEM's size it sets a socket up,
+ * sends itself a packet, and tells on standard output what that took.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -67,13 +67,14 @@ static void receive_one(int sender)
 int main(int argc, char **argv)
 {
 	struct setup_result result;
-	uint64_t cpu, wall;
+	uint64_t cpu, wall, size;
 	void *memory;
 
-	if (argc < 3)
+	if (argc < 4)
 		return 0;
 	/* Prefaulted, so that no library's calls are where the pages come from. */
-	memory = mmap(NULL, (size_t)FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE,
+	size = strtoull(argv[3], NULL, 10);
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (memory == MAP_FAILED)
 		must(-errno, "mmap");
@@ -82,7 +83,7 @@ int main(int argc, char **argv)
 	getppid();
 	wall = WALL;
 	cpu = CPU;
-	must(side_umem(memory), "umem");
+	must(side_umem(memory, size), "umem");
 	result.umem_cpu = CPU - cpu;
 	result.umem_wall = WALL - wall;
 

@@ -9,9 +9,9 @@ static struct xsk_socket *sock;
 static struct xsk_ring_prod fill, tx;
 static struct xsk_ring_cons comp, rx;
 
-int side_umem(void *memory)
+int side_umem(void *memory, uint64_t size)
 {
-	return xsk_umem__create(&umem, memory, (uint64_t)FRAMES * FRAME_SIZE, &fill, &comp, NULL);
+	return xsk_umem__create(&umem, memory, size, &fill, &comp, NULL);
 }
 
 int side_socket(const char *ifname)

@@ -7,10 +7,9 @@
 static struct xsk_umem *umem;
 static struct xsk_socket *sock;
 
-int side_umem(void *memory)
+int side_umem(void *memory, uint64_t size)
 {
-	return xsk_umem_create(&umem, &XSK_UMEM_PARAMS(.memory = memory,
-						       .memory_size = (uint64_t)FRAMES * FRAME_SIZE));
+	return xsk_umem_create(&umem, &XSK_UMEM_PARAMS(.memory = memory, .memory_size = size));
 }
 
 int side_socket(const char *ifname)

@@ -3,9 +3,10 @@
 
 #include "setup_side.h"
 
-int side_umem(void *memory)
+int side_umem(void *memory, uint64_t size)
 {
 	(void)memory;
+	(void)size;
 	return -ENOSYS;
 }
 

@@ -9,8 +9,7 @@
 
 #include <stdint.h>
 
-#define FRAMES 4096	/* both libraries' default sizes */
-#define FRAME_SIZE 4096
+#define FRAME_SIZE 4096	/* both libraries' default */
 #define FILLED 64	/* frames in the fill ring */
 
 /* What a run took, in ns, written to standard output. */
@@ -22,8 +21,8 @@ struct setup_result {
 	uint64_t peak_rss;	/* bytes, the UMEM's memory among them */
 };
 
-/* Each 0, or a negative errno. */
-int side_umem(void *memory);
+/* Of the program's memory; a socket with the default program. Each 0, or a negative errno. */
+int side_umem(void *memory, uint64_t size);
 int side_socket(const char *ifname);
 
 /* Gives frames to the kernel; the socket's descriptor; how many packets came. */
