@@ -71,6 +71,19 @@ build_rings() {
 	program rings benches/rings*.c benches/bench.c $libxdp $libxsk
 }
 
+ends='benches/end.c benches/end_libxdp.c benches/end_libxsk.c benches/calls.c benches/net.c
+	benches/bench.c'
+
+build_veth() {
+	# shellcheck disable=SC2086
+	program veth benches/veth.c $ends $libxdp -lbpf $libxsk
+}
+
+build_scale() {
+	# shellcheck disable=SC2086
+	program scale benches/scale.c $ends $libxdp -lbpf $libxsk
+}
+
 build_setup() {
 	program setup benches/setup.c benches/net.c benches/bench.c &&
 		program setup_none benches/setup_child.c benches/setup_none.c &&
