@@ -77,6 +77,15 @@ void bench_pin(unsigned int cpu)
 		bench_die("no CPU %u: %s", cpu, strerror(errno));
 }
 
+double *bench_numbers(unsigned int n)
+{
+	double *values = calloc(n, sizeof(*values));
+
+	if (!values)
+		bench_die("no memory");
+	return values;
+}
+
 static int ascending(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -93,10 +102,8 @@ double bench_median(double *values, unsigned int n)
 void bench_compare(struct bench_row *row, const double *libxdp, const double *libxsk,
 		   unsigned int n)
 {
-	double *values = malloc(n * sizeof(*values));
+	double *values = bench_numbers(n);
 
-	if (!values)
-		bench_die("no memory");
 	for (unsigned int i = 0; i < n; i++)
 		values[i] = libxsk[i] > 0 ? libxdp[i] / libxsk[i] : 0;
 	row->ratio = bench_median(values, n);

@@ -21,6 +21,9 @@ uint64_t bench_system_ns(void);
 /* Pins this thread to a CPU, so that slices are alike. */
 void bench_pin(unsigned int cpu);
 
+/* Room for n values; ends the program if there is none. */
+double *bench_numbers(unsigned int n);
+
 /* The median of n values, which get sorted. */
 double bench_median(double *values, unsigned int n);
 

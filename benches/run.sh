@@ -5,6 +5,7 @@
 # from build/bench/root. Prints tables, and writes build/bench/results.json.
 #
 # Status 0: all parts ran, whether or not they meet the goals; 1: one could not run.
+# shellcheck disable=SC2086 # lists of flags are to be split
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc}
 B=build/bench
@@ -35,7 +36,6 @@ install_packages() {
 	has apt-get || die "no apt-get to install$wanted"
 	echo "bench: installing$wanted"
 	export DEBIAN_FRONTEND=noninteractive
-	# shellcheck disable=SC2086
 	apt-get install -qy --no-install-recommends $wanted >/dev/null 2>&1 ||
 		{ apt-get update -qq && apt-get install -qy --no-install-recommends $wanted; } \
 			>/dev/null || die "cannot install$wanted"
@@ -43,56 +43,81 @@ install_packages() {
 
 # --- programs
 
-# program NAME SOURCE... [-l...]: a source's name says whose headers it wants
-program() {
-	name=$1 objects='' libs=''
+# compile NAME FLAG... SOURCE: an object in build/bench
+compile() {
+	name=$1
 	shift
-	for file; do
-		case $file in
-		-*)
-			libs="$libs $file"
-			continue
-			;;
-		*compat*) headers=$(pkg-config --cflags libxsk-compat) ;;
-		*libxdp*) headers=$(pkg-config --cflags libxdp) ;;
-		*) headers=$(pkg-config --cflags libxsk) ;;
+	$CC -std=gnu11 $warnings -O2 -g "$@" -c -o "$B/$name.o"
+}
+
+# Those that are compiled alike: with our headers, or with libxdp's.
+objects() {
+	for name; do
+		case $name in
+		*_libxdp) compile "$name" $libxdp_headers "benches/$name.c" || return 1 ;;
+		*) compile "$name" $libxsk_headers "benches/$name.c" || return 1 ;;
 		esac
-		object=$B/$(basename "$file" .c).o
-		# shellcheck disable=SC2086
-		$CC -std=gnu11 $warnings -O2 -g $headers -c -o "$object" "$file" || return 1
-		objects="$objects $object"
 	done
-	# shellcheck disable=SC2086
-	$CC -o "$B/$name" $objects $libs -pthread
 }
 
+# link PROGRAM OBJECT... [-l...]
+link() {
+	program=$1 linked=''
+	shift
+	for name; do
+		case $name in
+		-*) linked="$linked $name" ;;
+		*) linked="$linked $B/$name.o" ;;
+		esac
+	done
+	$CC -o "$B/$program" $linked -pthread
+}
+
+# The helpers of xdp/xsk.h are inline: one source, the two headers.
 build_rings() {
-	# shellcheck disable=SC2046
-	program rings benches/rings*.c benches/bench.c $libxdp $libxsk
+	objects bench rings rings_calls rings_ffi &&
+		compile rings_libxdp -DLOOPS=loops_libxdp $libxdp_headers benches/rings_inline.c &&
+		compile rings_ours -DLOOPS=loops_inline $compat_headers benches/rings_inline.c &&
+		link rings bench rings rings_calls rings_ffi rings_libxdp rings_ours $libxsk
 }
 
-ends='benches/end.c benches/end_libxdp.c benches/end_libxsk.c benches/calls.c benches/net.c
-	benches/bench.c'
+run_rings() {
+	$B/rings time || return 1
+	rm -f $B/callgrind.out*
+	valgrind -q --tool=callgrind --collect-atstart=no --callgrind-out-file=$B/callgrind.out \
+		$B/rings count || return 1
+	# "desc: Trigger: Client Request: VARIANT WORK BATCH", and the instructions behind
+	awk '/^desc: Trigger: Client Request: / { name = $5 " " $6 " " $7 }
+		/^(summary|totals): / && name { print name, $2; name = "" }' \
+		$B/callgrind.out.* >$B/insns
+	rm -f $B/callgrind.out*
+	$B/rings insns $B/insns
+}
+
+ends='bench net end end_libxdp end_libxsk calls lane'
 
 build_veth() {
-	# shellcheck disable=SC2086
-	program veth benches/veth.c $ends $libxdp -lbpf $libxsk
+	objects veth $ends && link veth veth $ends $libxdp $libxsk
 }
 
 build_scale() {
-	# shellcheck disable=SC2086
-	program scale benches/scale.c $ends $libxdp -lbpf $libxsk
+	objects scale $ends && link scale scale $ends $libxdp $libxsk
 }
 
 build_setup() {
-	program setup benches/setup.c benches/net.c benches/bench.c &&
-		program setup_none benches/setup_child.c benches/setup_none.c &&
-		program setup_libxdp benches/setup_child.c benches/setup_libxdp.c $libxdp &&
-		program setup_libxsk benches/setup_child.c benches/setup_libxsk.c $libxsk
+	objects bench net setup setup_child setup_none setup_libxdp setup_libxsk &&
+		link setup setup net bench &&
+		link setup_none setup_child setup_none &&
+		link setup_libxdp setup_child setup_libxdp $libxdp_only &&
+		link setup_libxsk setup_child setup_libxsk $libxsk
+}
+
+run_setup() {
+	$B/setup $B
 }
 
 build_steer() {
-	program steer benches/steer.c benches/net.c benches/bench.c $libxdp $libxsk
+	objects bench net steer && link steer steer net bench $libxdp $libxsk
 }
 
 # --- the machine, and the results
@@ -148,7 +173,10 @@ fi
 mount --bind $B/ld.so.cache /etc/ld.so.cache || die 'no cache for the loader'
 
 export PKG_CONFIG_PATH="$OUT/root/lib/pkgconfig" BENCH_JSON="$ROWS"
-libxdp=$(pkg-config --libs libxdp) && libxsk=$(pkg-config --libs libxsk) || die 'pkg-config fails'
+libxdp_only=$(pkg-config --libs libxdp) && libxdp=$(pkg-config --libs libxdp libbpf) &&
+	libxdp_headers=$(pkg-config --cflags libxdp) && libxsk=$(pkg-config --libs libxsk) &&
+	libxsk_headers=$(pkg-config --cflags libxsk) &&
+	compat_headers=$(pkg-config --cflags libxsk-compat) || die 'pkg-config fails'
 : >"$ROWS"
 failed=
 for part in $parts; do
@@ -156,8 +184,9 @@ for part in $parts; do
 		echo "bench: part $part is not there yet"
 		continue
 	fi
-	# shellcheck disable=SC2086
-	"build_$part" && "$B/$part" $B || failed="$failed $part"
+	run=run_$part
+	command -v "$run" >/dev/null || run=$B/$part
+	"build_$part" && "$run" || failed="$failed $part"
 done
 results >$B/results.json
 

@@ -59,15 +59,6 @@ static const struct size {
 static char paths[3][PATH_MAX];
 static int senders[PAIRS];
 
-static double *numbers(unsigned int n)
-{
-	double *values = calloc(n, sizeof(*values));
-
-	if (!values)
-		bench_die("no memory");
-	return values;
-}
-
 static void row(struct bench_row row, double libxdp, double libxsk)
 {
 	row.part = "setup";
@@ -166,7 +157,7 @@ static void set_up(enum side side, const struct size *size, double *values,
 
 static void measure_set_up(const struct size *size, unsigned int slices)
 {
-	double *libxdp = numbers(METRICS * slices), *libxsk = numbers(METRICS * slices);
+	double *libxdp = bench_numbers(METRICS * slices), *libxsk = bench_numbers(METRICS * slices);
 
 	for (unsigned int i = 0; i < slices; i++) {
 		if (i % 2)
@@ -189,7 +180,7 @@ static void measure_set_up(const struct size *size, unsigned int slices)
 /* What it costs a program that it links the library, though it calls nothing. */
 static void measure_start(unsigned int n)
 {
-	double *values[] = { numbers(n), numbers(n), numbers(n) }, median[3];
+	double *values[] = { bench_numbers(n), bench_numbers(n), bench_numbers(n) }, median[3];
 
 	for (unsigned int i = 0; i < n; i++)
 		for (enum side side = LIBXDP; side <= NONE; side++) {

@@ -1,49 +1,27 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Packets over veth, both ends in this thread: what one library's end costs beside the
- * other's. The far end is libxdp's in all cases, so that the near one makes the difference.
- * Each contender has a veth pair; they take turns slice by slice, and change pairs several
- * times, so that no pair is anybody's advantage.
- *
- *	tx	the near end sends, the far one counts and drops
- *	rxdrop	the far end sends, the near one counts and drops
- *	l2fwd	the far end sends, the near one sends back, the far one counts and drops
+ * other's. Each contender has a veth pair; they take turns slice by slice, and change pairs
+ * several times, so that no pair is anybody's advantage.
  *
  * "total" is all the time, from which follow packets per second; "user" is the near end's
  * without system calls; "system" that in system calls, of both ends, for most of what the
  * kernel does for one end happens in a call of the other.
  */
-#define _GNU_SOURCE
-#include <sched.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "bench.h"
 #include "calls.h"
-#include "end.h"
+#include "lane.h"
 #include "net.h"
 
 #define CONTENDERS 5
 #define SLICE 1024	/* packets, about a millisecond */
 #define TIMES 3		/* as many slices as other parts have */
-#define PATIENCE 100000	/* looks at a ring until packets count as lost */
 
 enum { TOTAL, USER, SYSTEM, CALLS, METRICS };
 
-enum kind { TX, RXDROP, L2FWD };
-static const char *const kinds[] = { "tx", "rxdrop", "l2fwd" };
-
-struct contender {
-	const struct library *library;
-	uint32_t tx_budget;
-};
-
-/* A contender in a test: its sockets for now, and what was measured. */
-struct lane {
-	const struct contender *who;
-	struct end *near, *far;
-	double *values[METRICS];
-};
+static const char *const kinds[KINDS] = { "tx", "rxdrop", "l2fwd" };
 
 struct test {
 	enum kind kind;
@@ -56,7 +34,10 @@ struct test {
  * with both as the kernel has it and both raised.
  */
 enum { XDP, PUT, BURST, XDP_RAISED, PUT_32 };
-static const struct contender contenders[CONTENDERS] = {
+static const struct {
+	const struct library *library;
+	uint32_t tx_budget;
+} contenders[CONTENDERS] = {
 	[XDP] = { &libxdp, 0 },
 	[PUT] = { &libxsk_put, 0 },
 	[BURST] = { &libxsk_burst, 0 },
@@ -64,130 +45,84 @@ static const struct contender contenders[CONTENDERS] = {
 	[PUT_32] = { &libxsk_put, KERNEL_TX_BUDGET },
 };
 
+static struct lane lanes[CONTENDERS];
+static double *values[CONTENDERS][METRICS];
+
 static unsigned int slices(void)
 {
 	return TIMES * bench_slices();
 }
 
-static void lane_open(struct lane *lane, const struct test *test, unsigned int pair)
+static void slice(struct lane *lane, double *const to[METRICS], unsigned int at)
 {
-	char near[16], far[16];
-	struct end_params params = { .ifname = near, .drv = test->drv,
-				     .tx_only = test->kind == TX,
-				     .tx_budget = lane->who->tx_budget };
-
-	snprintf(near, sizeof(near), "a%u", pair);
-	snprintf(far, sizeof(far), "b%u", pair);
-	lane->near = lane->who->library->open(&params);
-	params.ifname = far;
-	params.tx_only = test->kind == RXDROP;
-	params.tx_budget = END_RING;
-	lane->far = libxdp.open(&params);
-}
-
-static void lane_close(struct lane *lane)
-{
-	libxdp.close(lane->far);
-	lane->who->library->close(lane->near);
-}
-
-/* Takes n packets with the call given. */
-static void take(uint32_t (*receive)(struct end *end, uint32_t n), struct end *end, uint32_t n)
-{
-	for (uint32_t empty = 0; n > 0;) {
-		uint32_t got = receive(end, n);
-
-		n -= got;
-		if (got == 0 && ++empty > PATIENCE)
-			bench_die("veth: packets are lost");
-		if (got == 0)
-			sched_yield();	/* to the kernel's thread that has them */
-	}
-}
-
-/* What the near end does with a batch. */
-static void work(const struct lane *lane, const struct test *test)
-{
-	const struct library *library = lane->who->library;
-
-	if (test->kind == TX)
-		library->send(lane->near, test->batch);
-	else
-		take(test->kind == RXDROP ? library->receive : library->forward, lane->near,
-		     test->batch);
-}
-
-static void slice(struct lane *lane, const struct test *test, unsigned int at)
-{
-	uint64_t ns = bench_wall_ns(), start = ticks(), near = 0, near_calls = 0;
-	struct calls before = calls;
+	uint64_t ns = bench_wall_ns(), start = ticks(), in_calls = calls.ticks;
 	double unit;
 
-	for (uint32_t done = 0; done < SLICE; done += test->batch) {
-		struct calls then;
-		uint64_t from;
-
-		if (test->kind != TX)
-			libxdp.send(lane->far, test->batch);
-		then = calls;
-		from = ticks();
-		work(lane, test);
-		near += ticks() - from - (calls.ticks - then.ticks);
-		near_calls += calls.count - then.count;
-		if (test->kind != RXDROP)
-			take(libxdp.receive, lane->far, test->batch);
-	}
+	lane->user = 0;
+	lane->calls = 0;
+	for (uint32_t done = 0; done < SLICE; done += lane->batch)
+		lane_round(lane);
 	start = ticks() - start;
 	ns = bench_wall_ns() - ns;
 	unit = (double)ns / (double)start / SLICE;	/* ns a packet of a tick */
-	lane->values[TOTAL][at] = (double)start * unit;
-	lane->values[USER][at] = (double)near * unit;
-	lane->values[SYSTEM][at] = (double)(calls.ticks - before.ticks) * unit;
-	lane->values[CALLS][at] = (double)near_calls / SLICE;
+	to[TOTAL][at] = (double)start * unit;
+	to[USER][at] = (double)lane->user * unit;
+	to[SYSTEM][at] = (double)(calls.ticks - in_calls) * unit;
+	to[CALLS][at] = (double)lane->calls / SLICE;
 }
 
-/* The library's own counters say the same as ours. */
-static void check_calls(const struct lane *lane, uint64_t counted)
+static uint64_t kicks_of(const struct lane *lane)
 {
-	const struct library *library = lane->who->library;
-
-	if (library->kicks && library->kicks(lane->near) != counted)
-		bench_die("libxsk counts %lu system calls, not %lu",
-			  (unsigned long)library->kicks(lane->near), (unsigned long)counted);
+	return lane->library->kicks ? lane->library->kicks(lane->near) : 0;
 }
 
-/* Slices of all lanes in turns. */
-static void measure(struct lane *lanes, unsigned int n, const struct test *test)
+/* The library's own counter says the same as ours. */
+static void check_calls(const struct lane *lane, const double *counts, unsigned int from,
+			unsigned int to, uint64_t before)
 {
-	unsigned int done = 0;
+	double sum = 0;
 
-	for (unsigned int turn = 0; turn < n; turn++) {
-		unsigned int until = slices() * (turn + 1) / n;
+	for (unsigned int at = from; at < to; at++)
+		sum += counts[at] * SLICE;
+	if (lane->library->kicks && kicks_of(lane) - before != (uint64_t)(sum + 0.5))
+		bench_die("veth: libxsk counts %lu system calls, not %.0f",
+			  (unsigned long)(kicks_of(lane) - before), sum);
+}
+
+/* Slices of n contenders in turns. */
+static void measure(const struct test *test, unsigned int n)
+{
+	unsigned int from = 0, to;
+
+	for (unsigned int turn = 0; turn < n; turn++, from = to) {
 		uint64_t kicks[CONTENDERS];
 
+		to = slices() * (turn + 1) / n;
 		for (unsigned int i = 0; i < n; i++) {
-			lane_open(&lanes[i], test, (i + turn) % n);
-			slice(&lanes[i], test, 0);	/* to warm up */
-			kicks[i] = lanes[i].who->library->kicks ?
-				   lanes[i].who->library->kicks(lanes[i].near) : 0;
+			lanes[i] = (struct lane){
+				.library = contenders[i].library,
+				.tx_budget = contenders[i].tx_budget,
+				.kind = test->kind, .drv = test->drv, .batch = test->batch,
+			};
+			lane_open(&lanes[i], (i + turn) % n, 0);
+			slice(&lanes[i], values[i], from);	/* to warm up */
+			kicks[i] = kicks_of(&lanes[i]);
 		}
-		for (unsigned int at = done; at < until; at++)
-			for (unsigned int i = 0; i < n; i++)
-				slice(&lanes[(i + at) % n], test, at);
-		for (unsigned int i = 0; i < n; i++) {
-			double sum = 0;
+		for (unsigned int at = from; at < to; at++)
+			for (unsigned int i = 0; i < n; i++) {
+				unsigned int next = (i + at) % n;
 
-			for (unsigned int at = done; at < until; at++)
-				sum += lanes[i].values[CALLS][at] * SLICE;
-			check_calls(&lanes[i], kicks[i] + (uint64_t)(sum + 0.5));
+				slice(&lanes[next], values[next], at);
+			}
+		for (unsigned int i = 0; i < n; i++) {
+			check_calls(&lanes[i], values[i][CALLS], from, to, kicks[i]);
 			lane_close(&lanes[i]);
 		}
-		done = until;
 	}
 }
 
-static void row(const struct test *test, int metric, const char *variant, struct lane *xdp,
-		struct lane *xsk, double min_ratio, double max_libxsk)
+static void row(const struct test *test, int metric, const char *variant, int xdp, int xsk,
+		double min_ratio, double max_libxsk)
 {
 	static const char *const names[METRICS] = { "total", "user", "system", "system calls" };
 	char what[32];
@@ -199,46 +134,26 @@ static void row(const struct test *test, int metric, const char *variant, struct
 
 	snprintf(what, sizeof(what), "%s %s, %s", kinds[test->kind], test->drv ? "DRV" : "SKB",
 		 names[metric]);
-	bench_compare(&row, xdp->values[metric], xsk->values[metric], slices());
+	bench_compare(&row, values[xdp][metric], values[xsk][metric], slices());
 	bench_row(&row);
 }
 
-static void report(struct lane *lanes, const struct test *test)
+static void report(const struct test *test)
 {
 	if (test->kind == TX) {
-		row(test, TOTAL, "put, both 32", &lanes[XDP], &lanes[PUT_32], 0.98, 0);
-		row(test, TOTAL, "put, raised", &lanes[XDP_RAISED], &lanes[PUT], 0.98, 0);
+		row(test, TOTAL, "put, both 32", XDP, PUT_32, 0.98, 0);
+		row(test, TOTAL, "put, raised", XDP_RAISED, PUT, 0.98, 0);
 	}
-	for (unsigned int i = PUT; i <= BURST; i++) {
-		const char *name = lanes[i].who->library->name;
+	for (int i = PUT; i <= BURST; i++) {
+		const char *name = contenders[i].library->name;
 
-		row(test, TOTAL, name, &lanes[XDP], &lanes[i], test->kind == TX ? 1.02 : 0.98, 0);
-		row(test, USER, name, &lanes[XDP], &lanes[i], 0, 0);
-		row(test, SYSTEM, name, &lanes[XDP], &lanes[i], 0, 0);
+		row(test, TOTAL, name, XDP, i, test->kind == TX ? 1.02 : 0.98, 0);
+		row(test, USER, name, XDP, i, 0, 0);
+		row(test, SYSTEM, name, XDP, i, 0, 0);
 		if (test->kind != RXDROP)	/* which makes none */
-			row(test, CALLS, name, &lanes[XDP], &lanes[i], 0,
+			row(test, CALLS, name, XDP, i, 0,
 			    test->batch == END_BATCH ? 1. / END_BATCH : 0);
 	}
-}
-
-static void run(const struct test *test)
-{
-	unsigned int n = test->kind == TX ? CONTENDERS : BURST + 1;
-	struct lane lanes[CONTENDERS];
-
-	for (unsigned int i = 0; i < n; i++) {
-		lanes[i].who = &contenders[i];
-		for (unsigned int metric = 0; metric < METRICS; metric++) {
-			lanes[i].values[metric] = calloc(slices(), sizeof(double));
-			if (!lanes[i].values[metric])
-				bench_die("no memory");
-		}
-	}
-	measure(lanes, n, test);
-	report(lanes, test);
-	for (unsigned int i = 0; i < n; i++)
-		for (unsigned int metric = 0; metric < METRICS; metric++)
-			free(lanes[i].values[metric]);
 }
 
 int main(void)
@@ -250,9 +165,14 @@ int main(void)
 
 	bench_pin(0);
 	net_enter();
-	for (unsigned int i = 0; i < CONTENDERS; i++)
+	for (unsigned int i = 0; i < CONTENDERS; i++) {
 		net_pair(i, 1);
-	for (unsigned int i = 0; i < sizeof(tests) / sizeof(*tests); i++)
-		run(&tests[i]);
+		for (unsigned int metric = 0; metric < METRICS; metric++)
+			values[i][metric] = bench_numbers(slices());
+	}
+	for (unsigned int i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+		measure(&tests[i], tests[i].kind == TX ? CONTENDERS : BURST + 1);
+		report(&tests[i]);
+	}
 	return 0;
 }
