@@ -18,7 +18,7 @@
 #define BATCH 64
 #define CORES 2
 #define SOCKETS 16	/* and queues */
-#define SLICE_NS 5000000
+#define SLICE_NS 2000000
 
 enum { XDP, PUT, BURST, CONTENDERS };
 static const struct library *const contenders[CONTENDERS] = {
