@@ -46,8 +46,8 @@ struct library {
 };
 
 extern const struct library libxdp;	/* its inline helpers */
-extern const struct library libxsk_put;	/* batches: xsk_tx_put(), xsk_rx_get(), ... */
-extern const struct library libxsk_burst;	/* packets: xsk_tx_burst(), xsk_rx_burst() */
+extern const struct library libxsk_batch;	/* xsk_tx_put_addrs(), xsk_rx_recycle_run() */
+extern const struct library libxsk_burst;	/* xsk_tx_burst(), xsk_rx_burst() */
 
 /* What both have to do themselves. */
 

@@ -61,7 +61,7 @@ static uint64_t end_kicks(const struct end *end)
 
 /* --- batches: the frames are the program's */
 
-static struct end *put_open(const struct end_params *params)
+static struct end *batch_open(const struct end_params *params)
 {
 	struct end *end = open_any(params);
 	uint64_t addrs[END_RING];
@@ -75,14 +75,12 @@ static struct end *put_open(const struct end_params *params)
 	return end;
 }
 
-static void put_send(struct end *end, uint32_t n)
+static void batch_send(struct end *end, uint32_t n)
 {
-	struct xdp_desc descs[END_BATCH] = { 0 };
 	uint32_t left = n;
 
-	for (uint32_t i = 0; i < n; i++)
-		descs[i] = (struct xdp_desc){ end->free[--end->nfree], FRAME_LEN, 0 };
-	if (xsk_tx_put(end->socket, descs, n) != n)
+	end->nfree -= n;
+	if (xsk_tx_put_addrs(end->socket, end->free + end->nfree, n, FRAME_LEN) != n)
 		bench_die("libxsk: the TX ring is full");
 	while (left > 0) {
 		uint32_t done;
@@ -94,35 +92,30 @@ static void put_send(struct end *end, uint32_t n)
 	}
 }
 
-static uint32_t put_receive(struct end *end, uint32_t n)
+static uint32_t batch_receive(struct end *end, uint32_t n)
 {
-	struct xdp_desc descs[END_BATCH];
-	uint64_t addrs[END_BATCH];
+	const struct xdp_desc *run;
 
-	n = xsk_rx_get(end->socket, descs, n);
-	if (n == 0)
-		return 0;
-	for (uint32_t i = 0; i < n; i++)
-		addrs[i] = descs[i].addr;
-	if (xsk_fill_put(end->socket, addrs, n) != n)
-		bench_die("libxsk: the fill ring is full");
+	/* The last batch's frames go back with it. */
+	n = xsk_rx_recycle_run(end->socket, n, &run);
 	must(xsk_rx_kick(end->socket, 0), "kick");
 	return n;
 }
 
-static uint32_t put_forward(struct end *end, uint32_t n)
+static uint32_t batch_forward(struct end *end, uint32_t n)
 {
-	struct xdp_desc descs[END_BATCH];
+	const struct xdp_desc *run;
 	uint64_t addrs[END_BATCH];
 	uint32_t left;
 
-	n = xsk_rx_get(end->socket, descs, n);
+	n = xsk_rx_peek_run(end->socket, n, &run);
 	if (n == 0)
 		return 0;
 	for (uint32_t i = 0; i < n; i++)
-		end_swap(end->memory + descs[i].addr);
-	if (xsk_tx_put(end->socket, descs, n) != n)
+		end_swap(end->memory + run[i].addr);
+	if (xsk_tx_put(end->socket, run, n) != n)
 		bench_die("libxsk: the TX ring is full");
+	xsk_rx_release(end->socket, n);
 	for (left = n; left > 0;) {
 		uint32_t done;
 
@@ -136,13 +129,13 @@ static uint32_t put_forward(struct end *end, uint32_t n)
 	return n;
 }
 
-const struct library libxsk_put = {
-	.name = "put/get",
-	.open = put_open,
+const struct library libxsk_batch = {
+	.name = "batch",
+	.open = batch_open,
 	.close = end_close,
-	.send = put_send,
-	.receive = put_receive,
-	.forward = put_forward,
+	.send = batch_send,
+	.receive = batch_receive,
+	.forward = batch_forward,
 	.kicks = end_kicks,
 };
 

@@ -161,8 +161,7 @@ if [ "${XSK_BENCH_INSIDE-}" != 1 ]; then
 	# DESTDIR keeps it from telling the system's loader.
 	${MAKE:-make} -s install DESTDIR=/ PREFIX="$OUT/root" || die 'libxsk cannot be installed'
 	# Ours finds it as it finds what a distribution installed: a path in the program
-	# would double the start-up cost. Elsewhere no ldconfig may run meanwhile, which
-	# would end the mount below.
+	# would double the start-up cost.
 	{ echo "$OUT/root/lib" && cat /etc/ld.so.conf; } >$B/ld.so.conf
 	(cd /etc && ldconfig -X -f "$OUT/ld.so.conf" -C "$OUT/ld.so.cache" 2>/dev/null) ||
 		die 'ldconfig fails'
@@ -170,7 +169,11 @@ if [ "${XSK_BENCH_INSIDE-}" != 1 ]; then
 	# In namespaces whose processes die with this one.
 	exec unshare --mount --pid --fork --kill-child --mount-proc benches/run.sh "$@"
 fi
-mount --bind $B/ld.so.cache /etc/ld.so.cache || die 'no cache for the loader'
+# Over the directory, not the file: an ldconfig elsewhere would end a mount on that.
+mkdir -p $B/etc && mount -t tmpfs none $B/etc && mkdir $B/etc/upper $B/etc/work &&
+	cp $B/ld.so.cache $B/etc/upper &&
+	mount -t overlay none -o "lowerdir=/etc,upperdir=$B/etc/upper,workdir=$B/etc/work" /etc ||
+	die 'no cache for the loader: it takes an overlay'
 
 export PKG_CONFIG_PATH="$OUT/root/lib/pkgconfig" BENCH_JSON="$ROWS"
 libxdp_only=$(pkg-config --libs libxdp) && libxdp=$(pkg-config --libs libxdp libbpf) &&

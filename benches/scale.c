@@ -15,14 +15,14 @@
 #include "lane.h"
 #include "net.h"
 
-#define BATCH 64
+#define PACKETS 64	/* in a batch, of all sockets together */
 #define CORES 2
 #define SOCKETS 16	/* and queues */
 #define SLICE_NS 2000000
 
-enum { XDP, PUT, BURST, CONTENDERS };
+enum { XDP, BATCH, BURST, CONTENDERS };
 static const struct library *const contenders[CONTENDERS] = {
-	&libxdp, &libxsk_put, &libxsk_burst,
+	&libxdp, &libxsk_batch, &libxsk_burst,
 };
 
 static struct lane lanes[CONTENDERS][SOCKETS];
@@ -32,7 +32,7 @@ static void open_lanes(unsigned int n, unsigned int queues)
 	for (unsigned int i = 0; i < CONTENDERS; i++)
 		for (unsigned int queue = 0; queue < n; queue++) {
 			lanes[i][queue] = (struct lane){ .library = contenders[i], .kind = L2FWD,
-							 .drv = 1, .batch = BATCH };
+							 .drv = 1, .batch = PACKETS };
 			lane_open(&lanes[i][queue], queues * CONTENDERS + i, queue);
 		}
 }
@@ -185,9 +185,9 @@ static void measure_cores(void)
 		}
 	end_workers();
 	close_lanes(CORES);
-	for (unsigned int i = PUT; i < CONTENDERS; i++)
+	for (unsigned int i = BATCH; i < CONTENDERS; i++)
 		for (unsigned int metric = 0; metric < METRICS; metric++)
-			row(rows[metric].what, i, rows[metric].unit, BATCH, values[XDP][metric],
+			row(rows[metric].what, i, rows[metric].unit, PACKETS, values[XDP][metric],
 			    values[i][metric]);
 	for (unsigned int i = 0; i < CONTENDERS; i++)
 		for (unsigned int metric = 0; metric < METRICS; metric++)
@@ -207,7 +207,7 @@ static void measure_sockets(unsigned int n)
 		total[i] = bench_numbers(slices);
 		user[i] = bench_numbers(slices);
 		for (unsigned int queue = 0; queue < n; queue++)
-			lanes[i][queue].batch = BATCH / n;
+			lanes[i][queue].batch = PACKETS / n;
 	}
 	for (unsigned int at = 0; at < slices; at++)
 		for (unsigned int turn = 0; turn < CONTENDERS; turn++) {
@@ -217,11 +217,11 @@ static void measure_sockets(unsigned int n)
 			total[i][at] = took.total;
 			user[i][at] = took.user;
 		}
-	for (unsigned int i = PUT; i < CONTENDERS; i++) {
+	for (unsigned int i = BATCH; i < CONTENDERS; i++) {
 		snprintf(what, sizeof(what), "%u in a thread, total", n);
-		row(what, i, "ns/packet", BATCH / n, total[XDP], total[i]);
+		row(what, i, "ns/packet", PACKETS / n, total[XDP], total[i]);
 		snprintf(what, sizeof(what), "%u in a thread, user", n);
-		row(what, i, "ns/packet", BATCH / n, user[XDP], user[i]);
+		row(what, i, "ns/packet", PACKETS / n, user[XDP], user[i]);
 	}
 	for (unsigned int i = 0; i < CONTENDERS; i++) {
 		free(total[i]);

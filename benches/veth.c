@@ -33,16 +33,16 @@ struct test {
  * libxsk raises the TX budget of its sockets by itself. The equal comparisons are those
  * with both as the kernel has it and both raised.
  */
-enum { XDP, PUT, BURST, XDP_RAISED, PUT_32 };
+enum { XDP, BATCH, BURST, XDP_RAISED, BATCH_32 };
 static const struct {
 	const struct library *library;
 	uint32_t tx_budget;
 } contenders[CONTENDERS] = {
 	[XDP] = { &libxdp, 0 },
-	[PUT] = { &libxsk_put, 0 },
+	[BATCH] = { &libxsk_batch, 0 },
 	[BURST] = { &libxsk_burst, 0 },
 	[XDP_RAISED] = { &libxdp, END_RING },
-	[PUT_32] = { &libxsk_put, KERNEL_TX_BUDGET },
+	[BATCH_32] = { &libxsk_batch, KERNEL_TX_BUDGET },
 };
 
 static struct lane lanes[CONTENDERS];
@@ -141,10 +141,10 @@ static void row(const struct test *test, int metric, const char *variant, int xd
 static void report(const struct test *test)
 {
 	if (test->kind == TX) {
-		row(test, TOTAL, "put, both 32", XDP, PUT_32, 0.98, 0);
-		row(test, TOTAL, "put, raised", XDP_RAISED, PUT, 0.98, 0);
+		row(test, TOTAL, "batch, 32", XDP, BATCH_32, 0.98, 0);
+		row(test, TOTAL, "batch, raised", XDP_RAISED, BATCH, 0.98, 0);
 	}
-	for (int i = PUT; i <= BURST; i++) {
+	for (int i = BATCH; i <= BURST; i++) {
 		const char *name = contenders[i].library->name;
 
 		row(test, TOTAL, name, XDP, i, test->kind == TX ? 1.02 : 0.98, 0);
