@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #define SECOND UINT64_C(1000000000)
@@ -42,29 +41,6 @@ uint64_t bench_wall_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t ns(struct timeval time)
-{
-	return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_usec * 1000;
-}
-
-uint64_t bench_user_ns(void)
-{
-	struct rusage self, children;
-
-	getrusage(RUSAGE_SELF, &self);
-	getrusage(RUSAGE_CHILDREN, &children);
-	return ns(self.ru_utime) + ns(children.ru_utime);
-}
-
-uint64_t bench_system_ns(void)
-{
-	struct rusage self, children;
-
-	getrusage(RUSAGE_SELF, &self);
-	getrusage(RUSAGE_CHILDREN, &children);
-	return ns(self.ru_stime) + ns(children.ru_stime);
 }
 
 void bench_pin(unsigned int cpu)

@@ -13,10 +13,8 @@
 /* How many slices of each variant are measured, in turns: BENCH_SLICES or 101. */
 unsigned int bench_slices(void);
 
-/* CLOCK_MONOTONIC, and the CPU time of this process and its ended children, in ns. */
+/* CLOCK_MONOTONIC, in ns. */
 uint64_t bench_wall_ns(void);
-uint64_t bench_user_ns(void);
-uint64_t bench_system_ns(void);
 
 /* Pins this thread to a CPU, so that slices are alike. */
 void bench_pin(unsigned int cpu);

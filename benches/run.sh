@@ -166,8 +166,12 @@ if [ "${XSK_BENCH_INSIDE-}" != 1 ]; then
 	(cd /etc && ldconfig -X -f "$OUT/ld.so.conf" -C "$OUT/ld.so.cache" 2>/dev/null) ||
 		die 'ldconfig fails'
 	export XSK_BENCH_INSIDE=1
-	# In namespaces whose processes die with this one.
-	exec unshare --mount --pid --fork --kill-child --mount-proc benches/run.sh "$@"
+	# In namespaces whose processes die with that one, which blocks other signals.
+	unshare --mount --pid --fork --kill-child --mount-proc benches/run.sh "$@" &
+	child=$!
+	trap 'kill -KILL $child; exit 130' INT TERM HUP
+	wait $child
+	exit
 fi
 # Over the directory, not the file: an ldconfig elsewhere would end a mount on that.
 mkdir -p $B/etc && mount -t tmpfs none $B/etc && mkdir $B/etc/upper $B/etc/work &&
