@@ -198,6 +198,7 @@ done
 results >$B/results.json
 
 echo
-sed -n 's/.*"part":"\([^"]*\)","what":"\([^"]*\)","variant":"\([^"]*\)","batch":\([0-9]*\).*MISSED".*/missed: \1 \2 \3 \4/p' "$ROWS"
+sed -n 's/.*"part":"\([^"]*\)","what":"\([^"]*\)","variant":"\([^"]*\)","batch":\([0-9]*\).*MISSED".*/missed: \1 \2 \3 \4/p' "$ROWS" |
+	sed 's/ 0$//'
 echo "goals met: $(grep -c ': met"' "$ROWS"), missed: $(grep -c ': MISSED"' "$ROWS"); $B/results.json"
 [ -z "$failed" ] || die "could not run:$failed"
