@@ -35,7 +35,7 @@ EXAMPLES := $(filter-out $(B)/examples/common,$(EXAMPLES))
 TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(wildcard tests/c/*.c))
 
 .PHONY: all lib header examples tests check check-root check-peers check-abi check-header \
-	demo install uninstall clean
+	bench demo install uninstall clean
 .DELETE_ON_ERROR:
 
 all: lib header examples
@@ -123,6 +123,11 @@ check-abi: $(LIB) $(ARCHIVE) $(COMPAT) include/xsk.h
 check-header:
 	XSK_HEADER=$(CURDIR)/target/xsk.h $(CARGO) build --locked
 	diff -u include/xsk.h target/xsk.h
+
+# Beside libxdp, Debian's package; PARTS are some of rings, veth, setup, scale, steer.
+PARTS =
+bench: lib header
+	CC="$(CC)" MAKE="$(MAKE)" benches/run.sh $(PARTS)
 
 demo: all
 	tests/demo.sh $(B)/examples
