@@ -66,6 +66,9 @@ pub const PACKET_HEADROOM: u32 = 256;
 /// Smallest chunk: `XDP_UMEM_MIN_CHUNK_SIZE` of the kernel's net/xdp/xdp_umem.c.
 pub const MIN_CHUNK_SIZE: u32 = 2048;
 
+/// `flags` of a UMEM: chunks lie anywhere.
+pub const UMEM_UNALIGNED_CHUNKS: u32 = libc::XDP_UMEM_UNALIGNED_CHUNK_FLAG;
+
 pub const COPY: u16 = libc::XDP_COPY;
 pub const ZEROCOPY: u16 = libc::XDP_ZEROCOPY;
 pub const USE_NEED_WAKEUP: u16 = libc::XDP_USE_NEED_WAKEUP;

@@ -7,6 +7,7 @@ use core::slice;
 use crate::sys::Errno;
 use crate::sys::heap::{Shared, try_slice};
 use crate::sys::thread::Mutex;
+use crate::xsk::fours;
 
 /// Frame numbers, last in first out, never more than fit.
 struct Stack {
@@ -218,26 +219,28 @@ impl Ledger {
     #[inline]
     pub fn give_all(&mut self, frames: &[u32]) {
         let mut new = 0;
-        for frame in frames {
-            if let Some(given) = self.given.get_mut(*frame as usize) {
+        let given = &mut *self.given;
+        fours::each(frames, |frame| {
+            if let Some(given) = given.get_mut(*frame as usize) {
                 new += u32::from(!*given);
                 *given = true;
             }
-        }
+        });
         self.count += new;
     }
 
-    /// Notes frames as come back; what is no frame, or was not given from here, is
-    /// passed over.
+    /// Notes the frames of items as come back; what is no frame, or was not given from
+    /// here, is passed over.
     #[inline]
-    pub fn take_back_all(&mut self, frames: impl Iterator<Item = u64>) {
-        let mut back = 0;
-        for frame in frames {
-            if let Some(given) = usize::try_from(frame).ok().and_then(|at| self.given.get_mut(at)) {
+    pub fn take_back_all<T>(&mut self, items: &[T], frame: impl Fn(&T) -> u64) {
+        let (given, mut back) = (&mut *self.given, 0);
+        fours::each(items, |item| {
+            if let Some(given) = usize::try_from(frame(item)).ok().and_then(|at| given.get_mut(at))
+            {
                 back += u32::from(*given);
                 *given = false;
             }
-        }
+        });
         self.count -= back;
     }
 
@@ -386,7 +389,7 @@ mod tests {
         drop(notes);
         ledger.give_all(&[0, 1, 9]);
         assert_eq!(ledger.count(), 3);
-        ledger.take_back_all([1, 1, 9, u64::MAX].into_iter());
+        ledger.take_back_all(&[1, 1, 9, u64::MAX], |frame| *frame);
         let mut left = Vec::new();
         ledger.drain(|frame| left.push(frame));
         assert_eq!((left, ledger.count()), (vec![0, 2], 0));

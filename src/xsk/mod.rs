@@ -6,6 +6,7 @@ mod bind;
 pub mod config;
 pub mod counters;
 pub mod error;
+mod fours;
 mod frames;
 pub mod legacy;
 pub mod logger;

@@ -5,8 +5,9 @@ use core::mem::MaybeUninit;
 use crate::sys::Errno;
 use crate::sys::abi::Desc;
 use crate::xsk::error::{Error, fail};
+use crate::xsk::fours;
 use crate::xsk::packet::Buf;
-use crate::xsk::ring::{Consumer, Producer, Run};
+use crate::xsk::ring::{Consumer, Producer, Run, Span};
 use crate::xsk::side::Side;
 use crate::xsk::wake::{Kick, Waker};
 
@@ -89,6 +90,17 @@ impl RxSide {
     /// as that has not room for them.
     #[inline]
     pub fn recycle_run(&mut self, n: u32) -> Option<Run<Desc>> {
+        if self.side.geometry.is_aligned() {
+            if let Some((released, bytes)) = self.rx.recycle_row(&mut self.fill) {
+                self.side.count(released, bytes);
+                return Some(self.rx.peek_run(n));
+            }
+        }
+        self.recycle_run_anywhere(n)
+    }
+
+    #[cold]
+    fn recycle_run_anywhere(&mut self, n: u32) -> Option<Run<Desc>> {
         let (released, bytes) = self.rx.recycle(&mut self.fill)?;
         self.side.count(released, bytes);
         Some(self.rx.peek_run(n))
@@ -144,15 +156,20 @@ impl RxSide {
         // Two short loops are quicker than one that has not registers enough.
         for row in self.rx.entries(span) {
             let (now, later) = bufs.split_at_mut_checked(row.len()).unwrap_or_default();
-            for (desc, buf) in row.iter().zip(now) {
+            fours::pairs(row, now, |desc, buf| {
                 bytes += u64::from(desc.len);
                 buf.write(Buf::new(&geometry, desc.addr, desc.len, desc.options));
+            });
+            self.side.given.take_back_all(row, |desc| geometry.frame_at(desc.addr));
+            if later.is_empty() {
+                break;
             }
-            self.side.given.take_back_all(row.iter().map(|desc| geometry.frame_at(desc.addr)));
             bufs = later;
         }
-        self.rx.release(span.count);
-        self.side.count(span.count, bytes);
+        if span.count != 0 {
+            self.rx.give_back(span);
+            self.side.count(span.count, bytes);
+        }
         span.count
     }
 
@@ -170,16 +187,16 @@ impl RxSide {
                 if now.is_empty() {
                     break 'rows;
                 }
-                for (place, frame) in now.iter_mut().zip(frames) {
+                fours::pairs(frames, now, |frame, place| {
                     place.write(geometry.frame_addr(*frame));
-                }
+                });
                 self.side.given.give_all(frames);
                 filled += now.len() as u32;
                 row = later;
             }
         }
-        self.fill.cancel(span.count - filled);
-        self.fill.submit(filled);
+        // What is not filled is not claimed any more.
+        self.fill.give(Span { count: filled, ..span });
     }
 
     fn after_burst(&mut self, received: u32) -> Result<(), Error> {
@@ -216,8 +233,9 @@ impl RxSide {
     /// a forked child that ends here must not move its parent's counters.
     pub(super) fn reclaim_unread(&mut self) {
         let RxSide { rx, side, .. } = self;
-        let unread = rx.unreleased().indices().filter_map(|index| rx.read(index));
-        side.reclaim(unread.map(|desc| desc.addr));
+        for row in rx.entries(rx.unreleased()) {
+            row.iter().for_each(|desc| side.reclaim(&[desc.addr]));
+        }
     }
 
     /// Whether the rings are the program's structs, which may be gone by now.

@@ -5,6 +5,7 @@ use crate::sys::Errno;
 use crate::sys::heap::Shared;
 use crate::xsk::counters::Counters;
 use crate::xsk::error::{Error, fail};
+use crate::xsk::fours;
 use crate::xsk::frames::{FrameCache, Ledger};
 use crate::xsk::umem::{Geometry, Umem};
 use crate::xsk::wake::{Kick, Waker};
@@ -69,14 +70,15 @@ impl Side {
     /// Puts frames back that the kernel has returned, but none that never came from
     /// here: it is not the pool's either.
     #[inline(never)]
-    pub(super) fn reclaim(&mut self, addrs: impl Iterator<Item = u64>) {
+    pub(super) fn reclaim(&mut self, addrs: &[u64]) {
         let (geometry, mut notes, mut giving) =
             (self.geometry, self.given.notes(), self.frames.giving());
-        for frame in addrs.map(|addr| geometry.frame_at(addr)) {
+        fours::each(addrs, |addr| {
+            let frame = geometry.frame_at(*addr);
             if notes.take_back(frame) {
                 giving.push(frame as u32);
             }
-        }
+        });
     }
 
     /// Puts every frame back that the kernel has, which it must not touch again: its

@@ -5,9 +5,10 @@ use core::mem::MaybeUninit;
 use crate::sys::Errno;
 use crate::sys::abi::Desc;
 use crate::xsk::error::{Error, fail};
+use crate::xsk::fours;
 use crate::xsk::frames::Ledger;
 use crate::xsk::packet::Buf;
-use crate::xsk::ring::{Consumer, Producer};
+use crate::xsk::ring::{Consumer, Producer, Span};
 use crate::xsk::side::Side;
 use crate::xsk::umem::Geometry;
 use crate::xsk::wake::{Kick, Waker};
@@ -161,13 +162,13 @@ impl TxSide {
             let (described, sum) = describe(&self.side.geometry, &mut self.side.given, now, row);
             n += described;
             bytes += sum;
-            if described as usize != now.len() {
+            if described as usize != now.len() || later.is_empty() {
                 break;
             }
             left = later;
         }
-        self.tx.cancel(span.count - n);
-        self.tx.submit(n);
+        // What is not described is not claimed any more.
+        self.tx.give(Span { count: n, ..span });
         self.side.count(n, bytes);
         let refused = bufs.get(n as usize).filter(|_| n < span.count);
         (n, refused.map_or(Ok(()), |buf| self.explain(buf)))
@@ -203,11 +204,12 @@ impl TxSide {
     /// call moves 32 descriptors unless the TX budget says more, and a completion
     /// ring that is full stops it.
     fn flush(&mut self) -> Result<(), Error> {
+        let steady = self.side.waker.copies();
+        if !self.tx.needs_wakeup(steady) {
+            return Ok(());
+        }
         let mut left = self.tx.unconsumed().count;
-        while left != 0
-            && self.tx.needs_wakeup(self.side.waker.copies())
-            && self.wake()? == Kick::Again
-        {
+        while left != 0 && self.tx.needs_wakeup(steady) && self.wake()? == Kick::Again {
             self.reap();
             let still = self.tx.unconsumed().count;
             // Bounded: each round takes at least one descriptor, and none is added.
@@ -219,10 +221,10 @@ impl TxSide {
     /// Takes back the frames of packets that are sent.
     fn reap(&mut self) {
         let span = self.comp.peek(u32::MAX);
-        for row in self.comp.entries(span) {
-            self.side.reclaim(row.iter().copied());
+        if span.count != 0 {
+            self.comp.entries(span).into_iter().for_each(|row| self.side.reclaim(row));
+            self.comp.give_back(span);
         }
-        self.comp.release(span.count);
     }
 
     /// How many packets of `burst` are not sent yet, as far as is known now.
@@ -260,9 +262,9 @@ impl TxSide {
             if now.is_empty() {
                 return n;
             }
-            for (buf, frame) in now.iter_mut().zip(frames) {
+            fours::pairs(frames, now, |frame, buf| {
                 buf.write(Buf::new(&geometry, geometry.payload_addr(*frame), room, 0));
-            }
+            });
             n += now.len() as u32;
             left = later;
         }
@@ -272,7 +274,7 @@ impl TxSide {
     /// child that ends here must not move its parent's counters.
     pub(super) fn reclaim_sent(&mut self) {
         let TxSide { comp, side, .. } = self;
-        side.reclaim(comp.unreleased().indices().filter_map(|index| comp.read(index)));
+        comp.entries(comp.unreleased()).into_iter().for_each(|row| side.reclaim(row));
     }
 
     /// Whether the rings are the program's structs, which may be gone by now.

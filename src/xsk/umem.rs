@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
-use crate::sys::abi::UmemReg;
+use crate::sys::abi::{UMEM_UNALIGNED_CHUNKS, UmemReg};
 use crate::sys::heap::Shared;
 use crate::sys::{Errno, HUGE_PAGE, Mmap, OwnedFd, RawFd, process, socket};
 use crate::xsk::config::UmemConfig;
@@ -23,6 +23,7 @@ pub struct Geometry {
     /// Frames of the pool: 0 if the program shares them out itself.
     frame_count: u32,
     headroom: u32,
+    unaligned: bool,
 }
 
 impl Geometry {
@@ -72,6 +73,12 @@ impl Geometry {
     #[inline]
     pub fn frame_at(&self, addr: u64) -> u64 {
         addr >> self.frame_shift
+    }
+
+    /// Whether frames lie at multiples of their size, so that any address says which.
+    #[inline]
+    pub fn is_aligned(&self) -> bool {
+        !self.unaligned
     }
 
     /// The pointer to an address; only good inside the area.
@@ -130,6 +137,7 @@ impl Umem {
             frame_shift: config.frame_size.trailing_zeros(),
             frame_count: config.frame_count,
             headroom: config.headroom,
+            unaligned: config.kernel_flags & UMEM_UNALIGNED_CHUNKS != 0,
         };
         let pool = FramePool::new(config.frame_count).and_then(Shared::new);
         let pool = pool.or_else(|e| out_of_memory(e, "umem"))?;
@@ -159,6 +167,7 @@ impl Umem {
             frame_shift: config.frame_size.checked_ilog2().unwrap_or(0),
             frame_count: 0,
             headroom: config.headroom,
+            unaligned: config.kernel_flags & UMEM_UNALIGNED_CHUNKS != 0,
         };
         let pool = FramePool::new(0).and_then(Shared::new);
         Ok(Umem {
@@ -353,6 +362,7 @@ mod tests {
         frame_shift: 11,
         frame_count: 4,
         headroom: 64,
+        unaligned: false,
     };
 
     #[test]

@@ -123,9 +123,10 @@ impl<T: Entry> Consumer<T> {
         Span { first, count: ring.cached_cons.wrapping_sub(first) }
     }
 
-    /// Gives everything up to the end of a span back to the kernel.
+    /// Gives everything up to the end of a span back to the kernel; what follows is not
+    /// claimed any more.
     #[inline]
-    pub(super) fn give_back(&mut self, span: Span) {
+    pub fn give_back(&mut self, span: Span) {
         let ring = self.0.get_mut();
         ring.cached_cons = span.end();
         // Release: our reads of the entries come before the kernel reuses them.

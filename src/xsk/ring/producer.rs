@@ -179,9 +179,10 @@ impl<T: Entry> Producer<T> {
         self.free(n)
     }
 
-    /// Gives what `room` said to the kernel.
+    /// Gives a span to the kernel, which nothing that is claimed and not in it must
+    /// precede; what follows it is not claimed any more.
     #[inline]
-    pub(super) fn give(&mut self, span: Span) {
+    pub fn give(&mut self, span: Span) {
         let ring = self.0.get_mut();
         ring.cached_prod = span.end();
         // Release: who sees the new counter sees the entries below it.

@@ -28,13 +28,16 @@ pub unsafe fn write(to: *mut Desc, addrs: &[u64], len: u32) {
         // SAFETY: 16 bytes, writable as the caller promises, at any alignment.
         unsafe { _mm_storeu_si128(to.wrapping_add(at).cast(), desc) };
     };
-    let fours = addrs.chunks_exact(4);
-    let (rest, mut at) = (fours.remainder(), 0);
-    for four in fours {
-        four.iter().enumerate().for_each(|(i, addr)| write_one(at + i, *addr));
-        at += 4;
+    let (mut left, mut at) = (addrs, 0);
+    // By fours, written out: half of the loop would be counting.
+    while let [a, b, c, d, others @ ..] = left {
+        write_one(at, *a);
+        write_one(at + 1, *b);
+        write_one(at + 2, *c);
+        write_one(at + 3, *d);
+        (left, at) = (others, at + 4);
     }
-    rest.iter().enumerate().for_each(|(i, addr)| write_one(at + i, *addr));
+    left.iter().enumerate().for_each(|(i, addr)| write_one(at + i, *addr));
 }
 
 /// The same where a store writes a word.
