@@ -155,6 +155,13 @@ fn attach_or_join(
     mode: Option<XdpMode>,
     deadline: u64,
 ) -> Result<Attachment, Error> {
+    // Mostly nobody is there: to try costs less than to ask first. Who may not attach
+    // is told more by what is there.
+    match attach(device, mode) {
+        Ok(Some(attachment)) => return Ok(attachment),
+        Err(e) if e.errno() != Errno::EPERM => return Err(e),
+        _ => {}
+    }
     loop {
         let found = match Route::open().and_then(|route| route.xdp_ids(device.ifindex)) {
             Ok(ids) => ids,
