@@ -35,7 +35,7 @@ EXAMPLES := $(filter-out $(B)/examples/common,$(EXAMPLES))
 TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(wildcard tests/c/*.c))
 
 .PHONY: all lib header examples tests check check-root check-peers check-abi check-header \
-	bench demo install uninstall clean
+	check-limits bench demo install uninstall clean
 .DELETE_ON_ERROR:
 
 all: lib header examples
@@ -128,6 +128,10 @@ check-header:
 PARTS =
 bench: lib header
 	CC="$(CC)" MAKE="$(MAKE)" benches/run.sh $(PARTS)
+
+# The short form: instructions of the ring loops against those that are recorded.
+check-limits: lib header
+	CC="$(CC)" MAKE="$(MAKE)" benches/run.sh limits
 
 demo: all
 	tests/demo.sh $(B)/examples

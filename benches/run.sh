@@ -1,17 +1,18 @@
 #!/bin/sh
 # The benchmark suite, libxdp and libxsk side by side: `make bench`, as root. Arguments
-# are parts to run: rings, veth, setup, scale, steer; all of them without. Programs are
-# compiled against the installed headers and libraries: libxdp's from the system, ours
+# are parts to run: rings, insns, veth, setup, scale, steer; all of them without; `limits`
+# counts instructions and compares them with benches/limits. Programs are compiled against the installed headers and libraries: libxdp's from the system, ours
 # from build/bench/root. Prints tables, and writes build/bench/results.json.
 #
-# Status 0: all parts ran, whether or not they meet the goals; 1: one could not run.
+# Status 0: all parts ran, whether or not they meet the goals; 1: one could not run, or
+# a limit is exceeded.
 # shellcheck disable=SC2086 # lists of flags are to be split
 cd "$(dirname "$0")/.." || exit 1
 CC=${CC:-cc}
 B=build/bench
 OUT=$PWD/$B
 ROWS=$OUT/rows.json
-all_parts="rings veth setup scale steer"
+all_parts="rings insns veth setup scale steer"
 parts=${*:-$all_parts}
 warnings='-Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes'
 
@@ -82,7 +83,14 @@ build_rings() {
 }
 
 run_rings() {
-	$B/rings time || return 1
+	$B/rings time
+}
+
+build_insns() {
+	[ -x $B/rings ] && [ "$parts" = "$all_parts" ] || build_rings
+}
+
+run_insns() {
 	rm -f $B/callgrind.out*
 	valgrind -q --tool=callgrind --collect-atstart=no --callgrind-out-file=$B/callgrind.out \
 		$B/rings count || return 1
@@ -92,6 +100,27 @@ run_rings() {
 		$B/callgrind.out.* >$B/insns
 	rm -f $B/callgrind.out*
 	$B/rings insns $B/insns
+}
+
+build_limits() {
+	build_insns
+}
+
+# Counts are the same on each run, but not with each compiler: hence some room.
+run_limits() {
+	run_insns >/dev/null || return 1
+	sed -n 's/.*"part":"insns","what":"\([^"]*\)","variant":"\([^"]*\)","batch":\([0-9]*\),.*"libxsk":\([^,]*\),.*/\1\t\2\t\3\t\4/p' \
+		"$ROWS" >$B/counts
+	awk -F '\t' 'FILENAME == ARGV[1] { if ($0 !~ /^#/) limit[$1 FS $2 FS $3] = $4; next }
+		!(($1 FS $2 FS $3) in limit) { print "no limit: " $0; bad = 1; next }
+		$4 > limit[$1 FS $2 FS $3] * 1.05 {
+			printf "%s, %s, batch %s: %s instructions, %s are recorded\n", $1, $2, $3, $4,
+				limit[$1 FS $2 FS $3]
+			bad = 1
+		}
+		{ n++ }
+		END { printf "%d counts of instructions compared with benches/limits\n", n
+			exit bad || n == 0 }' benches/limits $B/counts
 }
 
 ends='bench net end end_libxdp end_libxsk calls lane'
@@ -149,7 +178,7 @@ results() {
 
 [ "$(id -u)" = 0 ] || die 'needs root: namespaces, XDP programs'
 for part in $parts; do
-	case " $all_parts " in
+	case " $all_parts limits " in
 	*" $part "*) ;;
 	*) die "no part $part; there are: $all_parts" ;;
 	esac
@@ -187,10 +216,6 @@ libxdp_only=$(pkg-config --libs libxdp) && libxdp=$(pkg-config --libs libxdp lib
 : >"$ROWS"
 failed=
 for part in $parts; do
-	if [ ! -f benches/"$part".c ]; then
-		echo "bench: part $part is not there yet"
-		continue
-	fi
 	run=run_$part
 	command -v "$run" >/dev/null || run=$B/$part
 	"build_$part" && "$run" || failed="$failed $part"
