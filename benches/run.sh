@@ -76,10 +76,15 @@ link() {
 
 # The helpers of xdp/xsk.h are inline: one source, the two headers.
 build_rings() {
-	objects bench rings rings_calls rings_ffi &&
+	# Absolute, for the loader: build/bench is no place that it knows.
+	$CC -std=gnu11 $warnings -O2 -g -fPIC -shared $libxdp_headers -o $B/librings_shim.so \
+		benches/rings_shim.c || return 1
+	objects bench rings rings_calls &&
+		compile rings_ffi $libxdp_headers benches/rings_ffi.c &&
 		compile rings_libxdp -DLOOPS=loops_libxdp $libxdp_headers benches/rings_inline.c &&
 		compile rings_ours -DLOOPS=loops_inline $compat_headers benches/rings_inline.c &&
-		link rings bench rings rings_calls rings_ffi rings_libxdp rings_ours $libxsk
+		link rings bench rings rings_calls rings_ffi rings_libxdp rings_ours $libxsk \
+			-L$B -lrings_shim -Wl,-rpath,$OUT
 }
 
 run_rings() {

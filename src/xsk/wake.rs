@@ -103,7 +103,6 @@ impl Waker {
     }
 
     /// Has the kernel send what is in the TX ring.
-    #[cold]
     pub fn wake_tx(&self) -> Result<Kick, Error> {
         self.outcome(socket::wake_tx(self.fd), "tx kick")
     }
