@@ -1,5 +1,7 @@
 //! A socket: its rings, its life from create to destroy, and what it is bound to.
 
+use alloc::boxed::Box;
+use core::any::Any;
 use core::mem::size_of;
 
 use crate::sys::abi::{Desc, MmapOffsets, RingOffset};
@@ -10,7 +12,6 @@ use crate::xsk::bind::Bond;
 use crate::xsk::config::SocketConfig;
 use crate::xsk::counters::{Counters, Totals};
 use crate::xsk::error::{Error, error, fail};
-use crate::xsk::legacy::Membership;
 use crate::xsk::ring::{Consumer, Lent, Producer};
 use crate::xsk::rx::RxSide;
 use crate::xsk::side::Side;
@@ -26,7 +27,9 @@ pub struct Socket {
     waker: Waker,
     fd: Option<Shared<OwnedFd>>,
     bond: Option<Bond>,
-    pub(super) membership: Option<Membership>,
+    /// What the libxdp way adds, dropped first. Its type is not named here, so that a
+    /// library without those names is without its code too.
+    pub(super) membership: Option<Box<dyn Any + Send + Sync>>,
     config: SocketConfig,
     tx_budget: u32,
     pub(super) netns: u64,

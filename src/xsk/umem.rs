@@ -1,10 +1,12 @@
 //! Packet memory: its area, its registration with the kernel and its frames.
 
+use alloc::boxed::Box;
+use core::any::Any;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
 use crate::sys::abi::{UMEM_UNALIGNED_CHUNKS, UmemReg};
-use crate::sys::heap::Shared;
+use crate::sys::heap::{Shared, try_box};
 use crate::sys::{Errno, HUGE_PAGE, Mmap, OwnedFd, RawFd, process, socket};
 use crate::xsk::config::UmemConfig;
 use crate::xsk::error::{Error, fail};
@@ -112,7 +114,8 @@ pub struct Umem {
     pool: Shared<FramePool>,
     registrations: Registrations,
     quarantine: Quarantine,
-    legacy: Option<Legacy>,
+    /// A `Legacy`, of which the type is not named for the reason in `Socket`.
+    legacy: Option<Box<dyn Any + Send + Sync>>,
     _mapping: Option<Mmap>,
     huge: bool,
 }
@@ -176,7 +179,7 @@ impl Umem {
             pool: pool.or_else(|e| out_of_memory(e, "umem"))?,
             registrations: Registrations::none(),
             quarantine: Quarantine::new(),
-            legacy: Some(legacy),
+            legacy: Some(try_box(legacy).or_else(|e| out_of_memory(e, "umem"))?),
             _mapping: None,
             huge: false,
         })
@@ -184,7 +187,7 @@ impl Umem {
 
     /// What a UMEM that was made the libxdp way has beside.
     pub fn legacy(&self) -> Option<&Legacy> {
-        self.legacy.as_ref()
+        self.legacy.as_ref()?.downcast_ref()
     }
 
     /// What was asked for, with the defaults filled in.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::sys::heap::Shared;
+use crate::sys::heap::{Shared, try_box};
 use crate::sys::netdev::{Control, IfName};
 use crate::sys::socket::RingKind;
 use crate::sys::{Errno, OwnedFd, RawFd, abi, clock, socket};
@@ -127,7 +127,10 @@ pub fn create_socket(umem: &Shared<Umem>, request: &SocketRequest<'_>) -> Result
         hold: None,
     });
     let umem = umem.clone();
-    socket.membership = Some(Membership { umem, queue, fd: fd.raw(), setup });
+    // Its end takes the lock, and it ends here where memory has.
+    drop(state);
+    let membership = Membership { umem, queue, fd: fd.raw(), setup };
+    socket.membership = Some(try_box(membership).or_else(|e| out_of_memory(e, "socket"))?);
     Ok(socket)
 }
 
