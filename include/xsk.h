@@ -741,7 +741,7 @@ int xsk_umem_create(struct xsk_umem **out,
  * @param[in] umem  gone after success, still usable after failure; NULL is
  *                  nothing to do
  * @retval 0       destroyed; memory of the program's is its own again
- * @retval -EBUSY  a socket still uses it: destroy that first
+ * @retval -EBUSY  a socket or a port still uses it: destroy that first
  * @note Threads: no other call on this UMEM may run.
  */
 int xsk_umem_destroy(struct xsk_umem *umem);

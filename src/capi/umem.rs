@@ -170,7 +170,7 @@ pub(super) fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
 /// @param[in] umem  gone after success, still usable after failure; NULL is
 ///                  nothing to do
 /// @retval 0       destroyed; memory of the program's is its own again
-/// @retval -EBUSY  a socket still uses it: destroy that first
+/// @retval -EBUSY  a socket or a port still uses it: destroy that first
 /// @note Threads: no other call on this UMEM may run.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xsk_umem_destroy(umem: *mut xsk_umem) -> c_int {
@@ -179,11 +179,11 @@ pub unsafe extern "C" fn xsk_umem_destroy(umem: *mut xsk_umem) -> c_int {
             return Ok(());
         }
         // SAFETY: not NULL, so alive.
-        let sockets = unsafe { umem_ref(umem) }?.owners() - 1;
-        if sockets != 0 {
+        let users = unsafe { umem_ref(umem) }?.owners() - 1;
+        if users != 0 {
             return fail!(
                 Errno::EBUSY,
-                "umem: {sockets} socket(s) still use it: destroy them first"
+                "umem: {users} socket(s) or port(s) still use it: destroy them first"
             );
         }
         // SAFETY: made by Box::leak in xsk_umem_create, and given up by the caller.

@@ -177,7 +177,8 @@ pub(super) fn explain(
     error!(errno, "bind: queue {queue_id} of {ifname}: {why}: {errno}")
 }
 
-fn no_such_queue(ifname: &IfName, queue_id: u32, queues: u32) -> Error {
+/// The error for a queue that an interface with so many does not have.
+pub(super) fn no_such_queue(ifname: &IfName, queue_id: u32, queues: u32) -> Error {
     Error::new(
         Errno::EINVAL,
         format_args!(

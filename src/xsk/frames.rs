@@ -99,8 +99,9 @@ pub struct FrameCache {
 const CACHE: usize = 256;
 
 impl FrameCache {
-    /// An empty cache of a pool of `count` frames: small enough that sixteen caches
-    /// cannot keep all frames from the others, and of no room where there are few.
+    /// An empty cache for a user whose share of the pool is `count` frames: small enough
+    /// that sixteen cannot keep as many from the others, and of no room where there are
+    /// few.
     pub fn new(pool: Shared<FramePool>, count: u32) -> Result<FrameCache, Errno> {
         let room = CACHE.min(count as usize / 16) & !1;
         Ok(FrameCache { pool, at_hand: Stack::new(room)?, single: 0 })

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use crate::sys::Errno;
 use crate::sys::heap::Shared;
-use crate::xsk::bind::find_device;
+use crate::xsk::attachment::Device;
+use crate::xsk::bind::{find_device, no_such_queue};
 use crate::xsk::config::{BindConfig, SocketConfig, UmemConfig};
 use crate::xsk::counters::Totals;
 use crate::xsk::error::{Error, fail};
@@ -39,10 +40,7 @@ impl Port {
         config: SocketConfig,
         bind: &BindConfig,
     ) -> Result<Port, Error> {
-        let count = match count {
-            0 => all_queues(ifname, first)?,
-            count => count,
-        };
+        let count = count_queues(ifname, first, count)?;
         let (mut sockets, mut umems) = (Vec::new(), Vec::new());
         if sockets.try_reserve_exact(count as usize).is_err()
             || umems.try_reserve_exact(count as usize).is_err()
@@ -100,16 +98,19 @@ fn create(config: UmemConfig) -> Result<Shared<Umem>, Error> {
     Shared::new(Umem::create(config)?).or_else(|e| out_of_memory(e, "port"))
 }
 
-/// How many queues of an interface are in use from `first` on.
-fn all_queues(ifname: &[u8], first: u32) -> Result<u32, Error> {
-    let (_, device) = find_device(None, ifname)?;
-    match device.in_use.checked_sub(first) {
-        None | Some(0) => fail!(
+/// How many queues there are to open: `count`, or all that are in use from `first` on.
+fn count_queues(ifname: &[u8], first: u32, count: u32) -> Result<u32, Error> {
+    let (_, Device { ifname, queues, in_use, .. }) = find_device(None, ifname)?;
+    match (count, in_use.checked_sub(first)) {
+        (0, None | Some(0)) => fail!(
             Errno::EINVAL,
-            "port: {} has {} queues, none from {first} on (ethtool -l {0})",
-            device.ifname,
-            device.in_use
+            "port: {ifname} has {in_use} queues, none from {first} on (ethtool -l {ifname})"
         ),
-        Some(count) => Ok(count),
+        (0, Some(all)) => Ok(all),
+        // Known before there are frames for them. Which are switched on the kernel knows.
+        _ if first.saturating_add(count) > queues => {
+            Err(no_such_queue(&ifname, first.max(queues), in_use))
+        }
+        _ => Ok(count),
     }
 }

@@ -22,11 +22,12 @@ pub struct Side {
 }
 
 impl Side {
-    pub(super) fn new(umem: &Umem, waker: Waker) -> Result<Side, Errno> {
+    /// `share` is how many of the UMEM's frames are there for the socket.
+    pub(super) fn new(umem: &Umem, waker: Waker, share: u32) -> Result<Side, Errno> {
         let geometry = *umem.geometry();
         Ok(Side {
             geometry,
-            frames: FrameCache::new(umem.pool().clone(), geometry.frame_count())?,
+            frames: FrameCache::new(umem.pool().clone(), share)?,
             given: Ledger::new(geometry.frame_count())?,
             waker,
             counters: Shared::new(Counters::default())?,

@@ -88,12 +88,12 @@ impl Socket {
     ) -> Result<Socket, Error> {
         let tx_budget = raise_tx_budget(fd.raw(), config.tx_size);
         let waker = Waker::new(fd.raw());
-        // Half of the frames at most wait for packets; the others are for sending.
         let share = umem.geometry().frame_count() / config.sharers.max(1);
+        // Half of the frames at most wait for packets; the others are for sending.
         let target = config.fill_size.min(share / 2).max(1);
         let sides = || {
-            let receiving = Side::new(umem, waker.clone())?;
-            let sending = Side::new(umem, waker.clone())?;
+            let receiving = Side::new(umem, waker.clone(), share)?;
+            let sending = Side::new(umem, waker.clone(), share)?;
             let counters = (receiving.counters().clone(), sending.counters().clone());
             let rx = Apart::new(RxSide::new(rings.rx, rings.fill, receiving, target))?;
             Ok((counters, rx, Apart::new(TxSide::new(rings.tx, rings.comp, sending))?))
