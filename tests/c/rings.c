@@ -1,75 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Cursor and batch calls on the four rings, with the kernel at the other side. */
-#include "net.h"
+#include "rings.h"
 
 #define RING 64
-#define FRAME 2048
-
-static struct xsk_umem *umem;
-static struct xsk_socket *sock;	/* on XA, four rings of 64 entries */
-static int stack;		/* on XB */
-
-static void set_up(void)
-{
-	make_pair(1);
-	stack = stack_open(XB);
-	CHECK_OK(xsk_umem_create(&umem, &XSK_UMEM_PARAMS(.frame_count = 256, .frame_size = FRAME)));
-	CHECK_OK(xsk_socket_open(&sock, umem, XA, 0, &XSK_SOCKET_PARAMS(
-			.rx_size = RING, .tx_size = RING, .fill_size = RING, .comp_size = RING), NULL));
-}
-
-static void tear_down(void)
-{
-	xsk_socket_destroy(sock);
-	CHECK_OK(xsk_umem_destroy(umem));
-}
-
-static struct xdp_desc packet(uint32_t frame, uint32_t number)
-{
-	struct xdp_desc desc = { .addr = (uint64_t)frame * FRAME, .len = FRAME_LEN };
-
-	write_frame(xsk_umem_data(umem, desc.addr), number, FRAME_LEN);
-	return desc;
-}
-
-static void fill(uint32_t first_frame, uint32_t n)
-{
-	uint64_t addrs[RING];
-
-	for (uint32_t i = 0; i < n; i++)
-		addrs[i] = (uint64_t)(first_frame + i) * FRAME;
-	CHECK_EQ(xsk_fill_put(sock, addrs, n), n);
-	CHECK(xsk_rx_kick(sock, 0) >= 0);
-}
-
-static long number_of(const struct xdp_desc *desc)
-{
-	return read_frame(xsk_umem_data(umem, desc->addr), desc->len);
-}
-
-/* Waits until so many packets are there to be peeked; leaves none peeked. */
-static void await_rx(uint32_t n)
-{
-	uint64_t until = now_ms() + 2000;
-	uint32_t idx, there;
-
-	do {
-		there = xsk_rx_peek(sock, n, &idx);
-		xsk_rx_cancel(sock, there);
-		if (there < n)
-			nap_ms(1);
-	} while (there < n && now_ms() < until);
-	CHECK_EQ(there, n);
-}
 
 TEST(reserved_tx_entries_are_submitted_from_the_oldest_and_cancelled_from_the_newest)
 {
 	uint32_t idx, again;
 
-	set_up();
+	set_up(RING);
 	CHECK_EQ(xsk_tx_reserve(sock, 10, &idx), 10);
 	for (uint32_t i = 0; i < 10; i++)
-		*xsk_tx_desc(sock, idx + i) = packet(i, i);
+		*xsk_tx_desc(sock, idx + i) = packet(i, i, FRAME_LEN);
 	CHECK_EQ(xsk_tx_cancel(sock, 4), 4);
 	CHECK_EQ(xsk_tx_submit(sock, 2), 2);
 	CHECK_EQ(xsk_tx_kick(sock, 0), XSK_KICK_DONE);
@@ -93,7 +35,7 @@ TEST(peeked_rx_entries_are_released_from_the_oldest_and_cancelled_from_the_newes
 {
 	uint32_t idx, again;
 
-	set_up();
+	set_up(RING);
 	fill(0, 8);
 	for (uint32_t i = 0; i < 6; i++)
 		stack_send(stack, i);
@@ -117,7 +59,7 @@ TEST(the_kernel_gets_the_fill_entries_that_are_submitted_and_not_those_cancelled
 {
 	uint32_t idx, rx;
 
-	set_up();
+	set_up(RING);
 	CHECK_EQ(xsk_fill_reserve(sock, 5, &idx), 5);
 	for (uint32_t i = 0; i < 5; i++)
 		*xsk_fill_addr(sock, idx + i) = (uint64_t)(40 + i) * FRAME;
@@ -141,9 +83,9 @@ TEST(peeked_completions_are_released_from_the_oldest_and_cancelled_from_the_newe
 	struct xdp_desc descs[6];
 	uint32_t idx, again;
 
-	set_up();
+	set_up(RING);
 	for (uint32_t i = 0; i < 6; i++)
-		descs[i] = packet(10 + i, i);
+		descs[i] = packet(10 + i, i, FRAME_LEN);
 	CHECK_EQ(xsk_tx_put(sock, descs, 6), 6);
 	CHECK_EQ(xsk_tx_kick(sock, 0), XSK_KICK_DONE);
 	WAIT_FOR(xsk_comp_peek(sock, 6, &idx) == 6 || (xsk_comp_cancel(sock, 6), 0), 1000);
@@ -164,8 +106,8 @@ TEST(put_is_refused_while_a_reservation_is_open)
 	uint64_t addr = 0;
 	uint32_t idx;
 
-	set_up();
-	desc = packet(1, 1);
+	set_up(RING);
+	desc = packet(1, 1, FRAME_LEN);
 	CHECK_EQ(xsk_tx_reserve(sock, 2, &idx), 2);
 	CHECK_EQ(xsk_tx_put(sock, &desc, 1), 0);
 	CHECK_EQ(xsk_tx_cancel(sock, 1), 1);
@@ -186,7 +128,7 @@ TEST(get_is_refused_while_peeked_entries_are_open)
 	uint64_t addrs[4];
 	uint32_t idx;
 
-	set_up();
+	set_up(RING);
 	fill(0, 4);
 	stack_send(stack, 5);
 	stack_send(stack, 6);
@@ -196,7 +138,7 @@ TEST(get_is_refused_while_peeked_entries_are_open)
 	CHECK_EQ(xsk_rx_release(sock, 1), 1);
 	CHECK_EQ(xsk_rx_get(sock, got, 4), 1);
 	CHECK_EQ(number_of(got), 6);
-	desc = packet(9, 9);
+	desc = packet(9, 9, FRAME_LEN);
 	CHECK_EQ(xsk_tx_put(sock, &desc, 1), 1);
 	CHECK_EQ(xsk_tx_kick(sock, 0), XSK_KICK_DONE);
 	CHECK_EQ(stack_receive(stack, 1000), 9);
@@ -213,9 +155,9 @@ TEST(a_full_tx_ring_has_no_room_until_the_kernel_has_sent)
 	struct xdp_desc descs[RING + 10];
 	uint32_t idx;
 
-	set_up();
+	set_up(RING);
 	for (uint32_t i = 0; i < COUNT(descs); i++)
-		descs[i] = packet(i, i);
+		descs[i] = packet(i, i, FRAME_LEN);
 	CHECK_EQ(xsk_tx_put(sock, descs, COUNT(descs)), RING);
 	CHECK_EQ(xsk_tx_put(sock, descs, 1), 0);
 	CHECK_EQ(xsk_tx_reserve(sock, 1, &idx), 0);
@@ -234,7 +176,7 @@ TEST(a_full_fill_ring_has_no_room_until_the_kernel_has_received)
 	uint64_t addr = 100 * FRAME;
 	uint32_t idx;
 
-	set_up();
+	set_up(RING);
 	fill(0, RING);
 	CHECK_EQ(xsk_fill_put(sock, &addr, 1), 0);
 	CHECK_EQ(xsk_fill_reserve(sock, 1, &idx), 0);
@@ -250,7 +192,7 @@ TEST(empty_rings_give_nothing_and_asking_for_none_gives_none)
 	uint64_t addrs[4] = { 0 };
 	uint32_t idx;
 
-	set_up();
+	set_up(RING);
 	CHECK_EQ(xsk_rx_peek(sock, 4, &idx), 0);
 	CHECK_EQ(xsk_rx_get(sock, descs, 4), 0);
 	CHECK_EQ(xsk_rx_release(sock, 4), 0);
@@ -271,7 +213,7 @@ TEST(empty_rings_give_nothing_and_asking_for_none_gives_none)
 
 TEST(an_index_is_taken_modulo_the_size_of_the_ring)
 {
-	set_up();
+	set_up(RING);
 	CHECK(xsk_rx_desc(sock, 5) == xsk_rx_desc(sock, 5 + RING));
 	CHECK(xsk_rx_desc(sock, UINT32_MAX) == xsk_rx_desc(sock, RING - 1));
 	CHECK(xsk_rx_desc(sock, 6) == xsk_rx_desc(sock, 5) + 1);
@@ -324,7 +266,7 @@ static void wrap(void (*echo)(uint32_t n))
 {
 	uint32_t sent = 0, size = 1;
 
-	set_up();
+	set_up(RING);
 	fill(0, RING);
 	/* Batches of 1 to 29, so that they cross the end of the ring everywhere. */
 	for (uint32_t round = 0; round < 200; round++, size = size * 7 % 29 + 1) {
@@ -354,11 +296,7 @@ TEST(batch_calls_keep_order_and_contents_across_the_end_of_all_four_rings)
 /* The smallest rings there are wrap with every packet. */
 TEST(rings_of_one_entry_work)
 {
-	make_pair(1);
-	stack = stack_open(XB);
-	CHECK_OK(xsk_umem_create(&umem, &XSK_UMEM_PARAMS(.frame_count = 256, .frame_size = FRAME)));
-	CHECK_OK(xsk_socket_open(&sock, umem, XA, 0, &XSK_SOCKET_PARAMS(
-			.rx_size = 1, .tx_size = 1, .fill_size = 1, .comp_size = 1), NULL));
+	set_up(1);
 	fill(7, 1);
 	for (uint32_t i = 0; i < 50; i++) {
 		stack_send(stack, i);
