@@ -97,7 +97,7 @@ LINK = -Iinclude -L$(B) -Wl,-rpath,'$$ORIGIN/..' -lxsk
 
 $(B)/examples/%: c-examples/%.c c-examples/common.c c-examples/common.h include/xsk.h $(B)/libxsk.so $(B)/$(SONAME)
 	@mkdir -p $(@D)
-	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< c-examples/common.c $(LINK)
+	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< c-examples/common.c $(LINK) -pthread
 
 $(B)/tests/%: tests/c/%.c $(wildcard tests/c/*.h) include/xsk.h $(B)/libxsk.so $(B)/$(SONAME)
 	@mkdir -p $(@D)

@@ -49,21 +49,43 @@ void bad_usage(const char *what, const char *value)
 	exit(EXIT_USAGE);
 }
 
-void begin(struct options *options, int argc, char **argv, const char *usage,
-	   const char *letters, void (*own)(int letter, const char *value))
+/* Reads "all", "FIRST-LAST" or one queue. */
+static void read_queues(struct options *options, const char *text)
+{
+	const char *dash = strchr(text, '-');
+	char first[16];
+
+	if (strcmp(text, "all") == 0) {
+		options->queue_count = 0;
+	} else if (!dash || dash == text) {
+		options->queue = (uint32_t)read_number(text, 0, UINT32_MAX);
+	} else {
+		snprintf(first, sizeof(first), "%.*s", (int)(dash - text), text);
+		options->queue = (uint32_t)read_number(first, 0, UINT32_MAX - 1);
+		options->queue_count = (uint32_t)read_number(dash + 1, options->queue,
+							     UINT32_MAX - 1) - options->queue + 1;
+	}
+}
+
+static void read_options(struct options *options, int argc, char **argv, const char *usage,
+			 const char *letters, void (*own)(int letter, const char *value),
+			 int takes_queues)
 {
 	/* A second Ctrl-C ends the program at once. */
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
 	int letter;
 
-	*options = (struct options){ .count = UINT64_MAX };
+	*options = (struct options){ .queue_count = 1, .count = UINT64_MAX };
 	while ((letter = getopt(argc, argv, letters)) != -1) {
 		switch (letter) {
 		case 'i':
 			options->ifname = optarg;
 			break;
 		case 'q':
-			options->queue = (uint32_t)read_number(optarg, 0, UINT32_MAX);
+			if (takes_queues)
+				read_queues(options, optarg);
+			else
+				options->queue = (uint32_t)read_number(optarg, 0, UINT32_MAX);
 			break;
 		case 'c':
 			options->count = read_number(optarg, 1, UINT64_MAX);
@@ -101,6 +123,18 @@ void begin(struct options *options, int argc, char **argv, const char *usage,
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	xsk_log_set(on_log, NULL, XSK_LOG_INFO);
+}
+
+void begin(struct options *options, int argc, char **argv, const char *usage,
+	   const char *letters, void (*own)(int letter, const char *value))
+{
+	read_options(options, argc, argv, usage, letters, own, 0);
+}
+
+void begin_queues(struct options *options, int argc, char **argv, const char *usage,
+		  const char *letters, void (*own)(int letter, const char *value))
+{
+	read_options(options, argc, argv, usage, letters, own, 1);
 }
 
 uint64_t read_number(const char *text, uint64_t min, uint64_t max)
@@ -279,12 +313,15 @@ static void add_drops(char line[256], const struct xsk_socket_stats *stats,
 	}
 }
 
-static struct xsk_socket_stats read_stats(const struct xsk_socket *socket)
+static struct xsk_socket_stats read_stats(const struct meter *meter, int i)
 {
 	struct xsk_socket_stats stats = { .size = sizeof(stats) };
 
 	/* Cannot fail: both pointers are there and the size is set. */
-	xsk_socket_stats(socket, &stats);
+	if (meter->ports[i])
+		xsk_port_stats(meter->ports[i], &stats);
+	else
+		xsk_socket_stats(meter->sockets[i], &stats);
 	return stats;
 }
 
@@ -310,6 +347,14 @@ void meter_start(struct meter *meter, FILE *out, const struct options *options,
 		terminal = out;
 	setvbuf(out, NULL, _IOLBF, BUFSIZ);
 	fprintf(out, "%s: running, Ctrl-C ends it\n", program_invocation_short_name);
+}
+
+void meter_start_ports(struct meter *meter, FILE *out, const struct options *options,
+		       struct xsk_port *first, struct xsk_port *second)
+{
+	meter_start(meter, out, options, xsk_port_socket(first, 0), xsk_port_socket(second, 0));
+	meter->ports[0] = first;
+	meter->ports[1] = second;
 }
 
 int meter_running(const struct meter *meter)
@@ -339,7 +384,7 @@ void meter_line(struct meter *meter, const char *words)
 	int i;
 
 	for (i = 0; i < 2 && meter->sockets[i]; i++) {
-		struct xsk_socket_stats stats = read_stats(meter->sockets[i]);
+		struct xsk_socket_stats stats = read_stats(meter, i);
 		struct xsk_socket_stats *last = &meter->last[i];
 		struct xsk_socket_info info = read_info(meter->sockets[i]);
 
@@ -382,11 +427,15 @@ void meter_totals(struct meter *meter, const char *words)
 
 	clear_line();
 	for (i = 0; i < 2 && meter->sockets[i]; i++) {
-		struct xsk_socket_stats stats = read_stats(meter->sockets[i]);
+		struct xsk_socket_stats stats = read_stats(meter, i);
 		struct xsk_socket_info info = read_info(meter->sockets[i]);
+		uint32_t queues = xsk_port_queue_count(meter->ports[i]);
 		char line[256] = "";
 
-		add(line, "%s queue %u:", info.ifname, info.queue_id);
+		add(line, "%s queue%s %u", info.ifname, queues > 1 ? "s" : "", info.queue_id);
+		if (queues > 1)
+			add(line, "-%u", info.queue_id + queues - 1);
+		add(line, ":");
 		if (info.rx_size) {
 			add(line, " received %" PRIu64 " packets, %" PRIu64 " bytes,",
 			    stats.rx_packets, stats.rx_bytes);

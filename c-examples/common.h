@@ -20,7 +20,8 @@
 /* The options that several examples have, read by begin(). */
 struct options {
 	const char *ifname;	/* -i */
-	uint32_t queue;		/* -q */
+	uint32_t queue;		/* -q, the first one */
+	uint32_t queue_count;	/* 1, or begin_queues()'s; 0: all */
 	uint64_t count;		/* -c, UINT64_MAX: no end */
 	uint64_t seconds;	/* -t, 0: no end */
 	uint32_t bind_flags;	/* -S -N -C -Z */
@@ -33,6 +34,10 @@ struct options {
  */
 void begin(struct options *options, int argc, char **argv, const char *usage,
 	   const char *letters, void (*own)(int letter, const char *value));
+
+/* The same for a program that takes several queues: -q FIRST-LAST, or all. */
+void begin_queues(struct options *options, int argc, char **argv, const char *usage,
+		  const char *letters, void (*own)(int letter, const char *value));
 
 /* Says what is wrong with the command line, and ends the program. */
 void bad_usage(const char *what, const char *value);
@@ -73,12 +78,13 @@ void put64(uint8_t *at, uint64_t value);
 uint16_t checksum(const uint8_t *data, uint32_t len);
 
 /*
- * Statistics of one or two sockets: a line a second, redrawn in place on a
- * terminal, and the totals at the end.
+ * Statistics of one or two sockets, or of ports: a line a second, redrawn in place
+ * on a terminal, and the totals at the end.
  */
 struct meter {
 	FILE *out;
-	struct xsk_socket *sockets[2];
+	struct xsk_socket *sockets[2];	/* of a port the first one */
+	struct xsk_port *ports[2];	/* NULL for a single socket */
 	struct xsk_socket_stats last[2];
 	uint64_t start, last_line, end;	/* ns */
 };
@@ -86,6 +92,10 @@ struct meter {
 /* Begins; `second` is NULL where there is one socket. */
 void meter_start(struct meter *meter, FILE *out, const struct options *options,
 		 struct xsk_socket *first, struct xsk_socket *second);
+
+/* The same for two ports, each with all its queues. */
+void meter_start_ports(struct meter *meter, FILE *out, const struct options *options,
+		       struct xsk_port *first, struct xsk_port *second);
 
 /* Whether to go on: nobody said stop and the time (-t) is not over. */
 int meter_running(const struct meter *meter);

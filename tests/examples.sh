@@ -305,6 +305,84 @@ readdresses() {
 	ip link del ya
 }
 
+# A veth pair with so many queues.
+queues() {
+	ip link add "$1" numrxqueues $3 numtxqueues $3 address 02:00:00:00:00:0a type veth \
+		peer name "$2" numrxqueues $3 numtxqueues $3 address 02:00:00:00:00:0b
+	ip link set "$1" up
+	ip link set "$2" up
+}
+
+# Each thread of a process but the first must be on one CPU, in turns: has_threads COUNT
+has_threads() {
+	local cpus task distinct=$(nproc)
+	cpus=$(for task in $(ls /proc/$pid/task | sort -n | sed 1d); do
+		sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/$pid/task/$task/status
+	done)
+	[ "$(grep -cx '[0-9]*' <<<"$cpus")" = "$1" ] || bad "not $1 threads, a CPU each: $cpus"
+	((distinct <= $1)) || distinct=$1
+	[ "$(sort -u <<<"$cpus" | wc -l)" = $distinct ] || bad "not on $distinct CPUs: $cpus"
+}
+
+# Packets of each queue come out of the other end by the same queue:
+# forwards_queues OPTION COUNT FIRST
+forwards_queues() {
+	local forwarder queue sink cpus
+	queues xa xb 3
+	queues ya yb 3
+	start l2fwd -i xb -o yb -q "$1"
+	forwarder=$pid
+	has_threads "$2"
+	for ((queue = $3; queue < $3 + $2; queue++)); do
+		start rxdrop -i ya -q $queue -c 3000
+		sink=$pid
+		"$dir/txgen" -i xa -q $queue -r 20000 -c 3000 >"$tmp/txgen" 2>&1 ||
+			bad "txgen: exit code $?"
+		ends $sink 0
+		says rxdrop "ya queue $queue: received 3000 packets"
+	done
+	kill -INT $forwarder
+	ends $forwarder 0
+	says l2fwd "xb queues $3-$((queue - 1)): received $((3000 * $2)) packets"
+	says l2fwd "yb queues $3-$((queue - 1)): .*sent $((3000 * $2)) packets"
+	says l2fwd "unsent: 0"
+	! ip link show | grep -q xdp || bad "its program is still there"
+	ip link del xa
+	ip link del ya
+}
+
+# An interface that is deleted ends the threads of all queues: ends_queues INTERFACE
+ends_queues() {
+	queues xa xb 3
+	queues ya yb 3
+	start l2fwd -i xb -o yb -q all
+	has_threads 3
+	ip link del "$1"
+	ends $pid 1
+	says l2fwd "^l2fwd: .*of ${1/a/b}: the interface is gone"
+	says l2fwd "unsent: 0"
+	ip link del xa 2>/dev/null
+	ip link del ya 2>/dev/null
+}
+
+wants_queues() {
+	queues xa xb 3
+	queues ya yb 2
+	"$dir/l2fwd" -i xb -o yb -q all >"$tmp/l2fwd" 2>&1
+	[ $? = 1 ] || bad "-q all: exit code not 1"
+	says l2fwd "xb has 3 queues and yb 2"
+	"$dir/l2fwd" -i xb -o yb -q 1-2 >"$tmp/l2fwd" 2>&1
+	[ $? = 1 ] || bad "-q 1-2: exit code not 1"
+	says l2fwd "bind: queue 2 of yb: no such queue, it has 2"
+	for range in 2-1 1- -1 all0 0-4294967295 1-x "0 -1" 12345678901234567-99999999; do
+		"$dir/l2fwd" -i xb -o yb -q "$range" >"$tmp/l2fwd" 2>&1
+		[ $? = 2 ] || bad "-q $range: exit code not 2"
+	done
+	! ip link show | grep -q xdp || bad "its program is still there"
+	ip link del xa
+	ip link del ya
+}
+
 forwards_many() {
 	local forwarder
 	two_pairs
@@ -793,6 +871,11 @@ run "l2fwd forwards frames intact both ways" forwards
 run "l2fwd forwards frames intact in skb mode" forwards -S
 run "l2fwd sets and swaps addresses" readdresses
 run "l2fwd forwards many without loss" forwards_many
+run "l2fwd forwards all queues, each on its own CPU" forwards_queues all 3 0
+run "l2fwd forwards a range of queues" forwards_queues 1-2 2 1
+run "l2fwd ends all threads when an interface is deleted" ends_queues xa
+run "l2fwd ends all threads when the other interface is deleted" ends_queues ya
+run "l2fwd says which queues do not fit" wants_queues
 run "responder answers ARP and ping byte for byte" answers_frames
 run "responder ignores what is malformed" ignores_malformed
 run "responder answers miniping" answers_ping "$dir/miniping" -c 5 -i 0.05
