@@ -583,7 +583,9 @@ struct xsk_port_params {
 	uint32_t queue_count;
 	/**
 	 * A UMEM to use, which stays the program's and must outlive the port: for ports
-	 * that pass packets to each other. NULL: the port makes its own.
+	 * that pass packets to each other. Each receiving socket keeps up to fill_size
+	 * frames with the kernel, so for sending there must be more than that, times all
+	 * queues of all these ports. NULL: the port makes its own.
 	 */
 	struct xsk_umem *umem;
 	/**

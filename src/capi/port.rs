@@ -41,7 +41,9 @@ pub struct xsk_port_params {
     /// How many. Default all that are in use from the first on (ethtool -l).
     pub queue_count: u32,
     /// A UMEM to use, which stays the program's and must outlive the port: for ports
-    /// that pass packets to each other. NULL: the port makes its own.
+    /// that pass packets to each other. Each receiving socket keeps up to fill_size
+    /// frames with the kernel, so for sending there must be more than that, times all
+    /// queues of all these ports. NULL: the port makes its own.
     pub umem: *mut xsk_umem,
     /// What the port's own UMEMs are to be; `frame_count` is for each queue, also where
     /// they share one UMEM. Its `memory` needs one UMEM for all. Read during the call
