@@ -540,8 +540,8 @@ struct xsk_socket_info {
 	/** Entries of the completion ring. */
 	uint32_t comp_size;
 	/**
-	 * Descriptors that one kick sends in copy mode: 32 (16 in Linux 5.10), or from
-	 * Linux 6.17 on the size of the TX ring.
+	 * Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the
+	 * size of the TX ring. 32 stands here also on Linux 5.10, which sends 16.
 	 */
 	uint32_t tx_budget;
 	/** 0. */
@@ -915,7 +915,9 @@ int xsk_socket_fd(const struct xsk_socket *socket);
  * @retval -ENOTCONN  the socket is not bound
  * @retval -EINVAL    socket is NULL, or events is 0 or has unknown bits
  * @note Threads: any. poll(2) tells nothing of an interface that goes down or
- *       away; this call asks for it when the time is over and once a second.
+ *       away; this call asks for it when the time is over and once a second. In
+ *       copy mode Linux 5.10 does not look at the time while the completion ring
+ *       is full and there is more to send: xsk_comp_get() first.
  */
 int xsk_socket_wait(struct xsk_socket *socket,
 		    uint32_t events,

@@ -298,7 +298,9 @@ pub unsafe extern "C" fn xsk_socket_fd(socket: *const xsk_socket) -> c_int {
 /// @retval -ENOTCONN  the socket is not bound
 /// @retval -EINVAL    socket is NULL, or events is 0 or has unknown bits
 /// @note Threads: any. poll(2) tells nothing of an interface that goes down or
-///       away; this call asks for it when the time is over and once a second.
+///       away; this call asks for it when the time is over and once a second. In
+///       copy mode Linux 5.10 does not look at the time while the completion ring
+///       is full and there is more to send: xsk_comp_get() first.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xsk_socket_wait(
     socket: *mut xsk_socket,

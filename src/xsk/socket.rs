@@ -86,7 +86,7 @@ impl Socket {
         config: SocketConfig,
         rings: Rings,
     ) -> Result<Socket, Error> {
-        let tx_budget = raise_tx_budget(fd.raw(), config.tx_size);
+        let raised = raise_tx_budget(fd.raw(), config.tx_size);
         let waker = Waker::new(fd.raw());
         let share = umem.geometry().frame_count() / config.sharers.max(1);
         // Half of the frames at most wait for packets; the others are for sending.
@@ -96,7 +96,8 @@ impl Socket {
             let sending = Side::new(umem, waker.clone(), share)?;
             let counters = (receiving.counters().clone(), sending.counters().clone());
             let rx = Apart::new(RxSide::new(rings.rx, rings.fill, receiving, target))?;
-            Ok((counters, rx, Apart::new(TxSide::new(rings.tx, rings.comp, sending))?))
+            let tx = TxSide::new(rings.tx, rings.comp, sending, raised.is_some());
+            Ok((counters, rx, Apart::new(tx)?))
         };
         let (counters, rx, tx) = sides().or_else(|e| out_of_memory(e, "socket"))?;
         Ok(Socket {
@@ -108,7 +109,7 @@ impl Socket {
             bond: None,
             membership: None,
             config,
-            tx_budget,
+            tx_budget: raised.unwrap_or(KERNEL_TX_BUDGET),
             netns,
             registered: true,
             in_port: false,
@@ -257,11 +258,16 @@ pub(super) fn map_ring<R>(
     socket::map_ring(fd, kind, len).and_then(|map| over(map, at, size, lent))
 }
 
-/// Lets one send move a whole TX ring in copy mode, where the kernel can (6.17).
-fn raise_tx_budget(fd: RawFd, tx_size: u32) -> u32 {
-    if tx_size > KERNEL_TX_BUDGET && socket::set_tx_budget(fd, tx_size).is_ok() {
-        tx_size
-    } else {
-        KERNEL_TX_BUDGET
+/// Lets one send move a whole TX ring in copy mode, and says what it moves; None
+/// before Linux 6.17, which cannot be asked.
+fn raise_tx_budget(fd: RawFd, tx_size: u32) -> Option<u32> {
+    if tx_size == 0 {
+        return Some(KERNEL_TX_BUDGET);
+    }
+    match socket::set_tx_budget(fd, tx_size.max(KERNEL_TX_BUDGET)) {
+        Ok(()) => Some(tx_size),
+        // A TX ring of fewer entries.
+        Err(Errno::EACCES) => Some(KERNEL_TX_BUDGET),
+        Err(_) => None,
     }
 }
