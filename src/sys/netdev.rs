@@ -124,8 +124,8 @@ impl Control {
             .map(|fd| Control(OwnedFd::adopt(fd)))
     }
 
-    /// The namespace's number, 0 where the kernel cannot tell.
-    pub fn netns_cookie(&self) -> u64 {
+    /// The namespace's number; None before Linux 5.14, which cannot tell.
+    pub fn netns_cookie(&self) -> Option<u64> {
         socket::netns_cookie(self.0.raw())
     }
 

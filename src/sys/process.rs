@@ -1,6 +1,9 @@
 //! Facts about this process and machine.
 
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use super::errno::check;
 
 /// Bytes in a page.
 pub fn page_size() -> usize {
@@ -13,6 +16,19 @@ pub fn memlock_limit() -> Option<u64> {
     // SAFETY: the kernel writes one rlimit, and `limit` is one.
     let got = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
     (got == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// The network namespace that this thread is in, as the inode of its file; 0 where
+/// /proc is not mounted.
+pub fn thread_netns() -> u64 {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    let path = c"/proc/thread-self/ns/net";
+    // SAFETY: the path ends in NUL, and the kernel writes one `stat`.
+    match check(|| unsafe { libc::stat(path.as_ptr(), stat.as_mut_ptr()) }) {
+        // SAFETY: the call has filled it in.
+        Ok(_) => unsafe { stat.assume_init() }.st_ino,
+        Err(_) => 0,
+    }
 }
 
 /// The bytes of an environment variable, handed to `read`; None if it is not set.

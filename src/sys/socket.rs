@@ -125,14 +125,11 @@ pub fn set_tx_budget(fd: RawFd, descriptors: u32) -> Result<(), Errno> {
     set(fd, XDP_MAX_TX_SKB_BUDGET, &descriptors)
 }
 
-/// The network namespace of a socket, as a number of the kernel's; 0 before
+/// The network namespace of a socket, as a number of the kernel's; None before
 /// Linux 5.14, which cannot tell.
-pub fn netns_cookie(fd: RawFd) -> u64 {
+pub fn netns_cookie(fd: RawFd) -> Option<u64> {
     let mut cookie = 0u64;
-    match get(fd, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, &mut cookie) {
-        Ok(_) => cookie,
-        Err(_) => 0,
-    }
+    get(fd, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, &mut cookie).ok().map(|_| cookie)
 }
 
 /// Whether the kernel knows SO_PREFER_BUSY_POLL, for any kind of socket (Linux 5.11).

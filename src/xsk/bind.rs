@@ -3,7 +3,7 @@
 use crate::sys::heap::Shared;
 use crate::sys::netdev::{Control, IfName};
 use crate::sys::netlink::Route;
-use crate::sys::{Errno, RawFd, clock};
+use crate::sys::{Errno, RawFd, clock, genetlink, process};
 use crate::xsk::attachment::{self, Device, Hold};
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
 use crate::xsk::error::{Error, error, fail};
@@ -98,6 +98,9 @@ impl Socket {
             hold,
         });
         log::info!("{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
+        if config.copy == CopyMode::Auto && !zero_copy && promises_zero_copy(device.ifindex) {
+            log::warn!("{place}: the driver has zero-copy and refuses it here: copy mode is used");
+        }
         self.steer(config.steering, queue_id)
     }
 
@@ -130,6 +133,14 @@ impl Socket {
             "bind: queue {queue_id} has no place in the XSKMAP, which has {entries} entries"
         )
     }
+}
+
+/// Whether the driver says that it can do without copies; not asked where nobody listens.
+#[cold]
+fn promises_zero_copy(ifindex: u32) -> bool {
+    let flag = genetlink::XDP_ACT_XSK_ZEROCOPY;
+    log::log_enabled!(log::Level::Warn)
+        && genetlink::features(ifindex).is_ok_and(|told| told.xdp.unwrap_or(0) & flag != 0)
 }
 
 /// Why the kernel did not bind a socket to a queue, tried for `retry_ms`. `forced`:
@@ -188,11 +199,17 @@ pub(super) fn no_such_queue(ifname: &IfName, queue_id: u32, queues: u32) -> Erro
     )
 }
 
+/// The number of a network namespace: the kernel's, or where it has none that of this
+/// thread's, in which what it was asked of was just made.
+pub(super) fn netns(cookie: Option<u64>) -> u64 {
+    cookie.unwrap_or_else(process::thread_netns)
+}
+
 /// Finds an interface in this thread's network namespace, which must be that one if
 /// there is one to be.
 pub(super) fn find_device(wanted: Option<u64>, ifname: &[u8]) -> Result<(Control, Device), Error> {
     let (control, ifname) = open_control("bind", ifname)?;
-    let netns = control.netns_cookie();
+    let netns = netns(control.netns_cookie());
     if wanted.is_some_and(|wanted| wanted != netns) {
         return fail!(
             Errno::EINVAL,

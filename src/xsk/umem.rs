@@ -8,6 +8,7 @@ use core::ptr::{self, NonNull};
 use crate::sys::abi::{UMEM_UNALIGNED_CHUNKS, UmemReg};
 use crate::sys::heap::{Shared, try_box};
 use crate::sys::{Errno, HUGE_PAGE, Mmap, OwnedFd, RawFd, process, socket};
+use crate::xsk::bind::netns;
 use crate::xsk::config::UmemConfig;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::frames::FramePool;
@@ -282,7 +283,7 @@ fn map(config: &UmemConfig) -> Result<(Mmap, bool), Error> {
 pub(super) fn open_socket() -> Result<(OwnedFd, u64), Error> {
     match socket::create() {
         Ok(fd) => {
-            let netns = socket::netns_cookie(fd.raw());
+            let netns = netns(socket::netns_cookie(fd.raw()));
             Ok((fd, netns))
         }
         Err(e @ Errno::EPERM) => fail!(

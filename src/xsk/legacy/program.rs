@@ -77,7 +77,7 @@ pub fn setup_by_index(ifindex: u32, map: Option<&mut RawFd>) -> Result<(), Error
     match control {
         Ok((control, ifname)) => {
             let name = ifname.text();
-            let (_, device) = find_device(Some(control.netns_cookie()), name)?;
+            let (_, device) = find_device(control.netns_cookie(), name)?;
             setup(&device, 0)?.leave(map)
         }
         Err(e) => fail!(Errno::EINVAL, "program: no interface has the index {ifindex}: {e}"),

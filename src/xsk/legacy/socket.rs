@@ -77,7 +77,7 @@ pub fn create_socket(umem: &Shared<Umem>, request: &SocketRequest<'_>) -> Result
     let mut state = legacy.state.lock();
     let fd = descriptor(umem, legacy, &mut state)?;
     let own = fd.same(&legacy.fd);
-    let (control, device) = find_device(Some(socket::netns_cookie(fd.raw())), request.ifname)?;
+    let (control, device) = find_device(socket::netns_cookie(fd.raw()), request.ifname)?;
     let queue = Queue { netns: device.netns, ifindex: device.ifindex, queue_id: request.queue_id };
     // The queue's rings: those of a socket that has it, the UMEM's first, or new ones.
     let (pair, fresh) = match state.find(&queue) {

@@ -49,7 +49,7 @@ impl Question for Feature {
 pub(super) fn try_out(control: &Control, may: &mut Answers<Verdict>) -> Answers<Feature> {
     let mut kernel = Answers::default();
     kernel.note(Feature::BusyPoll, control.has_busy_poll().ok());
-    kernel.note(Feature::NetnsCookie, Some(control.netns_cookie() != 0));
+    kernel.note(Feature::NetnsCookie, Some(control.netns_cookie().is_some()));
     kernel.note(Feature::Btf, Some(sysfs::has_kernel_btf()));
     kernel.note(Feature::XdpLink, has_xdp_link());
     may.note(Verdict::Load, may_load());
