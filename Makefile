@@ -33,8 +33,9 @@ RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock build.rs cb
 EXAMPLES := $(patsubst c-examples/%.c,$(B)/examples/%,$(wildcard c-examples/*.c))
 EXAMPLES := $(filter-out $(B)/examples/common,$(EXAMPLES))
 TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(wildcard tests/c/*.c))
+CARD_TESTS := $(patsubst tests/vm/%.c,$(B)/tests/%,$(wildcard tests/vm/*.c))
 
-.PHONY: all lib header examples tests check check-root check-peers check-abi check-header \
+.PHONY: all lib header examples tests check check-root check-peers check-vm check-abi check-header \
 	check-limits bench demo install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -44,7 +45,7 @@ lib: $(LIB) $(ARCHIVE) $(B)/libxsk.so $(B)/$(SONAME) $(COMPAT) $(B)/libxsk-compa
 	$(B)/$(COMPAT_SONAME)
 header: include/xsk.h
 examples: $(EXAMPLES)
-tests: $(TESTS)
+tests: $(TESTS) $(CARD_TESTS)
 
 # --- the library
 
@@ -103,6 +104,12 @@ $(B)/tests/%: tests/c/%.c $(wildcard tests/c/*.h) include/xsk.h $(B)/libxsk.so $
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -o $@ $< $(LINK) -pthread
 
+# For the cards of a virtual machine.
+$(CARD_TESTS): $(B)/tests/%: tests/vm/%.c tests/vm/wired.h $(wildcard tests/c/*.h) include/xsk.h \
+	include/xdp/xsk.h $(B)/libxsk.so $(B)/$(SONAME)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARNINGS) $(CFLAGS) -o $@ $< -Itests/c $(LINK)
+
 # --- checks
 
 check: all tests
@@ -115,6 +122,10 @@ check-root: all tests
 # Against programs and libraries that are not ours: libxdp, DPDK. Debian's packages.
 check-peers: lib header examples
 	CC="$(CC)" CARGO="$(CARGO)" tests/run.sh peers
+
+# The C tests on other kernels, in virtual machines: VM_KERNELS="5.10 newest" for some.
+check-vm: lib tests
+	tests/vm/check.sh
 
 check-abi: $(LIB) $(ARCHIVE) $(COMPAT) include/xsk.h
 	NM="$(NM)" tests/abi.sh $(LIB) $(ARCHIVE) $(COMPAT)

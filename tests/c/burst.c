@@ -51,7 +51,7 @@ static void pull(struct stream *stream)
 static void move_both_ways(struct end *a, struct end *b, uint32_t total)
 {
 	struct stream there = { a, b, 0, 0 }, back = { b, a, 0, 0 };
-	uint64_t until = now_ms() + 50000;
+	uint64_t until = now_ms() + (CASE_SECONDS - 10) * 1000;
 
 	while (there.received < total || back.received < total) {
 		push(&there, total);
@@ -94,16 +94,17 @@ static void no_frame_is_missing(struct end *end, uint32_t posted)
 	free(bufs);
 }
 
-TEST(a_million_packets_go_both_ways_in_order_and_every_frame_comes_back)
+TEST(a_flood_of_packets_goes_both_ways_in_order_and_every_frame_comes_back)
 {
+	const uint32_t packets = slow() ? 20000 : 500000;
 	struct end a, b;
 
 	make_pair(1);
 	a = open_end(XA, 0, 0, 0);
 	b = open_end(XB, 0, 0, 0);
-	move_both_ways(&a, &b, 500000);
-	CHECK_EQ(stats_of(a.socket).tx_packets, 500000);
-	CHECK_EQ(stats_of(b.socket).rx_packets, 500000);
+	move_both_ways(&a, &b, packets);
+	CHECK_EQ(stats_of(a.socket).tx_packets, packets);
+	CHECK_EQ(stats_of(b.socket).rx_packets, packets);
 	CHECK_EQ(stats_of(b.socket).rx_dropped, 0);
 	no_frame_is_missing(&a, 256);
 	no_frame_is_missing(&b, 256);
@@ -111,14 +112,26 @@ TEST(a_million_packets_go_both_ways_in_order_and_every_frame_comes_back)
 	all_frames_come_back(&b);
 }
 
+/* Generic mode queues packets on the CPU that sends them: one who moves to another may
+ * overtake itself. */
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)sched_getcpu(), &set);
+	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+}
+
 TEST(packets_go_both_ways_in_generic_mode)
 {
 	struct end a, b;
 
+	stay_on_this_cpu();
 	make_pair(1);
 	a = open_end(XA, 0, 0, XSK_BIND_SKB_MODE);
 	b = open_end(XB, 0, 0, XSK_BIND_SKB_MODE);
-	move_both_ways(&a, &b, 50000);
+	move_both_ways(&a, &b, slow() ? 5000 : 50000);
 	all_frames_come_back(&a);
 	all_frames_come_back(&b);
 }
@@ -363,6 +376,7 @@ TEST(a_full_ring_takes_part_of_a_burst_and_all_frames_come_back_while_the_link_i
 TEST(a_burst_larger_than_the_ring_is_taken_as_far_as_the_kernel_sends)
 {
 	struct xsk_buf bufs[512];
+	uint32_t n = 0;
 	struct end end;
 
 	make_pair(1);
@@ -372,7 +386,7 @@ TEST(a_burst_larger_than_the_ring_is_taken_as_far_as_the_kernel_sends)
 		bufs[i].len = write_frame(bufs[i].data, i, FRAME_LEN);
 	CHECK_EQ(xsk_tx_burst(end.socket, bufs, 512), 512);
 	/* All frames are sent, so all can be had again. */
-	CHECK_EQ(xsk_buf_alloc(end.socket, bufs, 512), 512);
+	WAIT_FOR((n += xsk_buf_alloc(end.socket, bufs + n, 512 - n)) == 512, 1000);
 	CHECK_EQ(xsk_buf_alloc(end.socket, bufs, 1), 0);
 	xsk_socket_destroy(end.socket);
 	CHECK_EQ(umem_info_of(end.umem).free_frames, 0);
@@ -392,7 +406,7 @@ TEST(packet_calls_are_refused_while_entries_of_ring_calls_are_open)
 	CHECK_EQ(xsk_tx_cancel(end.socket, 1), 1);
 	CHECK_EQ(xsk_tx_burst(end.socket, NULL, 0), 0);
 	end_send(&end, 1);
-	CHECK_EQ(xsk_comp_peek(end.socket, 1, &idx), 1);
+	WAIT_FOR(xsk_comp_peek(end.socket, 1, &idx) == 1, 1000);
 	CHECK_FAILS(xsk_tx_burst(end.socket, NULL, 0), -EBUSY, "peeked");
 	CHECK_EQ(xsk_comp_cancel(end.socket, 1), 1);
 	CHECK_EQ(xsk_tx_burst(end.socket, NULL, 0), 0);

@@ -213,7 +213,7 @@ TEST(no_native_mode_is_told_where_the_other_end_has_more_queues)
 	struct xsk_caps caps;
 
 	if (!linux_is(6, 3))
-		SKIP("the kernel does not tell (Linux 6.3)");
+		SKIP("this kernel has no netdev netlink (Linux 6.3)");
 	shell("ip link add " XA " numrxqueues 1 numtxqueues 1 type veth "
 	      "peer name " XB " numrxqueues 4 numtxqueues 4");
 	shell("ip link set dev " XA " up && ip link set dev " XB " up");

@@ -224,6 +224,13 @@ TEST(an_index_is_taken_modulo_the_size_of_the_ring)
 	tear_down();
 }
 
+/* One kick moves the kernel's budget only: all of this ring, or 16 on Linux 5.10. */
+static void kick_until_done(void)
+{
+	for (uint32_t kicks = 0; xsk_kick(sock, 0) != XSK_KICK_DONE; kicks++)
+		CHECK(kicks < RING / 16);
+}
+
 /* From the stack to the socket and back, each frame through all four rings. */
 static void echo_with_cursor_calls(uint32_t n)
 {
@@ -236,7 +243,7 @@ static void echo_with_cursor_calls(uint32_t n)
 		*xsk_tx_desc(sock, tx + i) = *xsk_rx_desc(sock, rx + i);
 	CHECK_EQ(xsk_rx_release(sock, n), n);
 	CHECK_EQ(xsk_tx_submit(sock, n), n);
-	CHECK_EQ(xsk_kick(sock, 0), XSK_KICK_DONE);
+	kick_until_done();
 	WAIT_FOR(xsk_comp_peek(sock, n, &comp) == n || (xsk_comp_cancel(sock, n), 0), 1000);
 	CHECK_EQ(xsk_fill_reserve(sock, n, &fill_idx), n);
 	for (uint32_t i = 0; i < n; i++)
@@ -253,7 +260,7 @@ static void echo_with_batch_calls(uint32_t n)
 	await_rx(n);
 	CHECK_EQ(xsk_rx_get(sock, descs, RING), n);
 	CHECK_EQ(xsk_tx_put(sock, descs, n), n);
-	CHECK_EQ(xsk_kick(sock, 0), XSK_KICK_DONE);
+	kick_until_done();
 	for (uint32_t done = 0; done < n;) {
 		uint32_t got = xsk_comp_get(sock, addrs, n - done);
 

@@ -73,6 +73,24 @@ TEST(a_packet_ends_the_wait_and_holds_until_it_is_received)
 	close_end(&end);
 }
 
+/* Some kernels wake poll() with the packets that it drops itself, for ever. */
+static int poll_ends(const struct xsk_socket *sock)
+{
+	struct pollfd entry = { xsk_socket_fd(sock), POLLOUT, 0 };
+	uint64_t until = now_ms() + 2000;
+	pid_t pid = fork_child(), ended;
+
+	if (pid == 0) {
+		poll(&entry, 1, 50);
+		_exit(0);
+	}
+	while ((ended = waitpid(pid, NULL, WNOHANG)) == 0 && now_ms() < until)
+		nap_ms(1);
+	if (ended == 0)
+		kill_child(pid);
+	return ended != 0;
+}
+
 /* 64 entries, of which 8 can be completed before somebody looks. */
 TEST(room_in_the_tx_ring_ends_the_wait)
 {
@@ -92,6 +110,8 @@ TEST(room_in_the_tx_ring_ends_the_wait)
 		write_frame(xsk_umem_data(umem, descs[i].addr), i, FRAME_LEN);
 	}
 	CHECK_EQ(xsk_tx_put(sock, descs, 64), 64);
+	if (!poll_ends(sock))
+		SKIP("this kernel has no poll() that ends while the completion ring is full");
 	start = now_us();
 	CHECK_EQ(xsk_socket_wait(sock, XSK_WAIT_TX, 50), 0);
 	CHECK_WITHIN(now_us() - start, 49000, 400000);
@@ -100,7 +120,8 @@ TEST(room_in_the_tx_ring_ends_the_wait)
 		done += xsk_comp_get(sock, addrs, 64);
 		CHECK(done <= 64);
 	}
-	CHECK_WITHIN(done, 16, 40);
+	/* Before Linux 6.17 the kernel tells only when it has sent all. */
+	CHECK_WITHIN(done, 16, info_of(sock).tx_budget == 64 ? 40 : 64);
 	xsk_socket_destroy(sock);
 	CHECK_OK(xsk_umem_destroy(umem));
 }
