@@ -217,7 +217,7 @@ static void default_program(const struct xsk_caps *caps)
 	fputs("default program: ", stdout);
 	if (caps->program_count > 0 && !attached[0])
 		puts("unknown (one is there, whose name takes CAP_SYS_ADMIN to see)");
-	else if (caps->program_count > 0 && strcmp(attached, "xsk_default") != 0)
+	else if (caps->program_count > 0 && strncmp(attached, "xsk_default", 11) != 0)
 		printf("no (%s is there: ip link set dev %s xdp off)\n", attached, caps->ifname);
 	else if (caps->can_known & ~caps->can & XSK_CAN_LOAD)
 		puts("no (CAP_BPF or CAP_NET_ADMIN is missing)");

@@ -102,6 +102,20 @@ extern "C" {
  */
 #define XSK_BIND_XSKMAP (1 << 6)
 
+/**
+ * Packets may have several buffers, each way (multi-buffer, Linux 6.6): longer ones
+ * than a frame has room for, such as jumbo frames. Without it the kernel drops those.
+ *
+ * Such packets have XSK_BUF_MORE in the packet calls, and in the ring calls
+ * XDP_PKT_CONTD in a descriptor's `options`. In native mode the driver takes an MTU
+ * for them only if the program does: the default program is loaded for that, a
+ * program of the user's own needs BPF_F_XDP_HAS_FRAGS. Sockets without the flag may
+ * share such a program, but one that was attached in native mode without it is not
+ * joined. In generic mode any program will do. Where the driver has zero-copy for
+ * packets in one buffer only, the socket copies.
+ */
+#define XSK_BIND_SG (1 << 7)
+
 /** `retry_ms` for a single try. */
 #define XSK_RETRY_NEVER -1
 
@@ -125,6 +139,17 @@ extern "C" {
 
 /** `xdp_mode`: the default program runs in the driver (native XDP). */
 #define XSK_MODE_DRV 2
+
+/**
+ * `options` of struct xsk_buf: the packet goes on in the next buffer of the array.
+ *
+ * Buffers one behind the other, all but the last with this flag, are one packet: a
+ * chain. It is received and sent as it is by sockets that are bound with XSK_BIND_SG;
+ * others neither get nor take one. The calls count buffers, and hand over whole packets
+ * only. Of what is received each buffer is full but the last: in copy mode frame_size
+ * less headroom and 256. The value is that of XDP_PKT_CONTD.
+ */
+#define XSK_BUF_MORE (1 << 0)
 
 /** Makes a kick even where the ring's flag does not ask for one. */
 #define XSK_KICK_FORCE (1 << 0)
@@ -472,7 +497,8 @@ struct xsk_socket_stats {
 	uint32_t kernel_counters;
 	/**
 	 * Packets and bytes that went through calls of this library. What a program
-	 * does in the rings without them is not seen.
+	 * does in the rings without them is not seen. A packet in several buffers
+	 * (XSK_BIND_SG) is one, counted with its last descriptor.
 	 */
 	uint64_t rx_packets;
 	/** Bytes of those received. */
@@ -487,8 +513,8 @@ struct xsk_socket_stats {
 	uint64_t tx_kicks;
 	/**
 	 * Kernel: packets for the socket that were dropped, such as one too long for a
-	 * frame. In copy mode those that found no frame in the fill ring are counted
-	 * here and there; those that found the RX ring full only there.
+	 * frame without XSK_BIND_SG. In copy mode those that found no frame in the fill
+	 * ring are counted here and there; those that found the RX ring full only there.
 	 */
 	uint64_t rx_dropped;
 	/**
@@ -544,12 +570,17 @@ struct xsk_socket_info {
 	 * size of the TX ring. 32 stands here also on Linux 5.10, which sends 16.
 	 */
 	uint32_t tx_budget;
-	/** 0. */
-	uint32_t reserved;
+	/**
+	 * Buffers that a packet to be sent may have: 1 unless the socket is bound with
+	 * XSK_BIND_SG, when it is what the kernel takes: 17 or more (its MAX_SKB_FRAGS)
+	 * in copy mode, in zero-copy mode what the driver tells. A packet that is
+	 * received may have more.
+	 */
+	uint32_t max_frags;
 };
 
 /**
- * A packet in a frame of the UMEM, for the packet calls.
+ * A packet in a frame of the UMEM, or a part of one, for the packet calls.
  *
  * Whoever has the buffer owns the frame: it is the program's from
  * xsk_rx_burst() or xsk_buf_alloc() until xsk_tx_burst() or xsk_buf_free()
@@ -557,13 +588,15 @@ struct xsk_socket_info {
  * prepend one in the headroom.
  */
 struct xsk_buf {
-	/** The packet's first byte. */
+	/** The first byte. */
 	void *data;
 	/**
-	 * Bytes of the packet; from xsk_buf_alloc() the room from `data` on.
+	 * Bytes, of this part; from xsk_buf_alloc() the room from `data` on.
 	 */
 	uint32_t len;
-	/** Must be 0 to send; 0 when received. */
+	/**
+	 * XSK_BUF_MORE if the packet goes on in the next element of the array; else 0.
+	 */
 	uint32_t options;
 	/** An address in the frame, which names it; not to be changed. */
 	uint64_t addr;
@@ -613,8 +646,8 @@ struct xsk_caps_program {
 	/** XSK_MODE_DRV, XSK_MODE_SKB or XSK_MODE_HW. */
 	uint32_t mode;
 	/**
-	 * Its name, "xsk_default" for this library's; empty if that is unknown, since
-	 * CAP_SYS_ADMIN is missing, or if it has none.
+	 * Its name, "xsk_default" for this library's ("xsk_default_sg" with XSK_BIND_SG);
+	 * empty if that is unknown, since CAP_SYS_ADMIN is missing, or if it has none.
 	 */
 	char name[16];
 };
@@ -839,9 +872,11 @@ int xsk_socket_create(struct xsk_socket **out,
  *                     such queue, or the driver refuses it
  * @retval -ENODEV     no interface has that name
  * @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
- *                     program is on the interface; or the socket is bound already
- * @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none;
- *                     or the kernel has no XDP links (before Linux 5.9)
+ *                     program is on the interface, or the default one without
+ *                     XSK_BIND_SG; or the socket is bound already
+ * @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
+ *                     kernel has no XDP links (before Linux 5.9), or no XSK_BIND_SG
+ *                     (before 6.6)
  * @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
  *                     or CAP_SYS_ADMIN to join that of another process
  * @retval -E2BIG      the XSKMAP has no place for the queue
@@ -971,14 +1006,19 @@ int xsk_socket_info(const struct xsk_socket *socket,
  * n = 0, it keeps the very first packets from finding an empty fill ring.
  *
  * @param[in]  socket  the socket
- * @param[out] bufs    room for n; each packet's frame is the program's until it
+ * @param[out] bufs    room for n; each buffer's frame is the program's until it
  *                     gives it to xsk_tx_burst() or xsk_buf_free()
- * @param[in]  n       packets wanted; 32 to 64 make a good burst. 0 only feeds.
- * @retval >=0        packets received, at most n; it does not wait
+ * @param[in]  n       buffers wanted; 32 to 64 make a good burst. 0 only feeds.
+ * @retval >=0        buffers of packets received, at most n; it does not wait. A
+ *                    packet of which not all buffers are there, or have room, waits
+ *                    for the next call.
  * @retval -ENETDOWN  none, and the interface is down
  * @retval -ENXIO     none, and the interface is gone. Where the kernel asks for no
  *                    kick these two are noticed after 65536 empty calls in a row;
  *                    xsk_socket_wait() notices sooner.
+ * @retval -EMSGSIZE  none: the first packet has more than n buffers, and waits for a
+ *                    call with more room: 64 buffers are enough for any packet in
+ *                    frames of 2048 bytes without headroom. Only with XSK_BIND_SG.
  * @retval -EBUSY     entries peeked or reserved by ring calls are still open
  * @retval -EOPNOTSUPP  the socket only sends
  * @retval -EINVAL    a pointer is NULL
@@ -993,17 +1033,24 @@ int xsk_rx_burst(struct xsk_socket *socket,
  * the TX ring, and wakes the kernel where its flag asks for it.
  *
  * @param[in] socket  the socket
- * @param[in] bufs    n packets, from xsk_buf_alloc() or xsk_rx_burst() of a socket
- *                    with the same UMEM
- * @param[in] n       packets; 0 only reclaims and wakes
- * @retval >=0        how many were taken, from the first on. Their frames are the
- *                    kernel's and return to the pool when they are sent; the
- *                    others are still the program's. Fewer than n: the ring is
- *                    full, or the next buffer cannot be sent (call again with it
- *                    to be told why). What is taken while the interface is down
- *                    waits in the ring: xsk_tx_kick() and xsk_socket_check() tell.
- * @retval -EINVAL    none: a pointer is NULL, or the first packet is empty, is not
- *                    within its frame, has options, or is on its way already
+ * @param[in] bufs    n buffers, from xsk_buf_alloc() or xsk_rx_burst() of a socket
+ *                    with the same UMEM, each a packet or, with XSK_BUF_MORE, the
+ *                    part of one
+ * @param[in] n       buffers; 0 only reclaims and wakes
+ * @retval >=0        how many buffers were taken, from the first on, whole packets
+ *                    only. Their frames are the kernel's and return to the pool when
+ *                    they are sent; the others are still the program's. Fewer than
+ *                    n: the ring has not room for more, or the next packet cannot be
+ *                    sent (call again with it to be told why). What is taken while
+ *                    the interface is down waits in the ring: xsk_tx_kick() and
+ *                    xsk_socket_check() tell.
+ * @retval -EINVAL    none: a pointer is NULL; or a buffer of the first packet is
+ *                    empty, is not within its frame, has unknown options, or is on
+ *                    its way already; or that packet goes on behind the last buffer,
+ *                    or has several and the socket is not bound with XSK_BIND_SG
+ * @retval -EMSGSIZE  none: the first packet has more buffers than the kernel sends as
+ *                    one (`max_frags` of xsk_socket_info()), or than the TX or the
+ *                    completion ring has entries. The kernel would drop it.
  * @retval -ENETDOWN  none was put into the ring and the interface is down
  * @retval -ENXIO     the interface is gone: destroy the socket
  * @retval -ENOTCONN  the socket is not bound
@@ -1017,12 +1064,12 @@ int xsk_tx_burst(struct xsk_socket *socket,
 		 uint32_t n);
 
 /**
- * Tells how many packets of xsk_tx_burst() are not sent yet, and reclaims the
+ * Tells how many buffers of xsk_tx_burst() are not sent yet, and reclaims the
  * frames of those that are.
  *
  * A program that is to end when all is sent calls xsk_tx_kick() until this is 0.
  *
- * @return packets; 0 if socket is NULL
+ * @return buffers; 0 if socket is NULL
  * @note Threads: the transmit side's.
  */
 uint32_t xsk_tx_pending(struct xsk_socket *socket);
@@ -1048,8 +1095,8 @@ uint32_t xsk_buf_alloc(struct xsk_socket *socket,
  * Gives back the frames of packets that are done with.
  *
  * @param[in] socket  the socket that received them, or any with the same UMEM
- * @param[in] bufs    n packets; only `addr` is looked at
- * @param[in] n       packets
+ * @param[in] bufs    n buffers; only `addr` is looked at
+ * @param[in] n       buffers
  * @return how many were taken back; fewer than n if an address is outside the UMEM,
  *         its frame waits for a packet of this socket, or the pool has all frames
  *         already: that buffer and those behind it are not looked at. 0 if a pointer

@@ -23,6 +23,18 @@ pub const XSK_BIND_NO_PROGRAM: u32 = 1 << 5;
 /// Put the socket into the XSKMAP `xskmap_fd`, of a program of the user's own.
 pub const XSK_BIND_XSKMAP: u32 = 1 << 6;
 
+/// Packets may have several buffers, each way (multi-buffer, Linux 6.6): longer ones
+/// than a frame has room for, such as jumbo frames. Without it the kernel drops those.
+///
+/// Such packets have XSK_BUF_MORE in the packet calls, and in the ring calls
+/// XDP_PKT_CONTD in a descriptor's `options`. In native mode the driver takes an MTU
+/// for them only if the program does: the default program is loaded for that, a
+/// program of the user's own needs BPF_F_XDP_HAS_FRAGS. Sockets without the flag may
+/// share such a program, but one that was attached in native mode without it is not
+/// joined. In generic mode any program will do. Where the driver has zero-copy for
+/// packets in one buffer only, the socket copies.
+pub const XSK_BIND_SG: u32 = 1 << 7;
+
 /// `retry_ms` for a single try.
 pub const XSK_RETRY_NEVER: i32 = -1;
 
@@ -49,7 +61,7 @@ unsafe impl Sized32 for xsk_bind_params {
 
 /// The core's terms for what C asked for, checked.
 pub(super) fn bind_config(params: &xsk_bind_params) -> Result<BindConfig, Error> {
-    const KNOWN: u32 = (XSK_BIND_XSKMAP << 1) - 1;
+    const KNOWN: u32 = (XSK_BIND_SG << 1) - 1;
     check_flags(params.flags, KNOWN, "xsk_bind_params.flags")?;
     let has = |flag| params.flags & flag != 0;
     let pick = |a, b| match (has(a), has(b)) {
@@ -91,6 +103,7 @@ pub(super) fn bind_config(params: &xsk_bind_params) -> Result<BindConfig, Error>
     }
     let mut config = BindConfig { steering, ..BindConfig::default() };
     config.need_wakeup = !has(XSK_BIND_NO_NEED_WAKEUP);
+    config.sg = has(XSK_BIND_SG);
     config.copy = match copy {
         (true, _) => CopyMode::Copy,
         (_, true) => CopyMode::ZeroCopy,

@@ -134,8 +134,8 @@ pub struct xsk_caps_program {
     pub id: u32,
     /// XSK_MODE_DRV, XSK_MODE_SKB or XSK_MODE_HW.
     pub mode: u32,
-    /// Its name, "xsk_default" for this library's; empty if that is unknown, since
-    /// CAP_SYS_ADMIN is missing, or if it has none.
+    /// Its name, "xsk_default" for this library's ("xsk_default_sg" with XSK_BIND_SG);
+    /// empty if that is unknown, since CAP_SYS_ADMIN is missing, or if it has none.
     pub name: [c_char; 16],
 }
 

@@ -122,9 +122,11 @@ pub unsafe extern "C" fn xsk_socket_create(
 ///                     such queue, or the driver refuses it
 /// @retval -ENODEV     no interface has that name
 /// @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
-///                     program is on the interface; or the socket is bound already
-/// @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none;
-///                     or the kernel has no XDP links (before Linux 5.9)
+///                     program is on the interface, or the default one without
+///                     XSK_BIND_SG; or the socket is bound already
+/// @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
+///                     kernel has no XDP links (before Linux 5.9), or no XSK_BIND_SG
+///                     (before 6.6)
 /// @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
 ///                     or CAP_SYS_ADMIN to join that of another process
 /// @retval -E2BIG      the XSKMAP has no place for the queue

@@ -17,7 +17,8 @@ pub struct xsk_socket_stats {
     /// before Linux 5.9; the others are 0.
     pub kernel_counters: u32,
     /// Packets and bytes that went through calls of this library. What a program
-    /// does in the rings without them is not seen.
+    /// does in the rings without them is not seen. A packet in several buffers
+    /// (XSK_BIND_SG) is one, counted with its last descriptor.
     pub rx_packets: u64,
     /// Bytes of those received.
     pub rx_bytes: u64,
@@ -30,8 +31,8 @@ pub struct xsk_socket_stats {
     /// The same for its transmit side.
     pub tx_kicks: u64,
     /// Kernel: packets for the socket that were dropped, such as one too long for a
-    /// frame. In copy mode those that found no frame in the fill ring are counted
-    /// here and there; those that found the RX ring full only there.
+    /// frame without XSK_BIND_SG. In copy mode those that found no frame in the fill
+    /// ring are counted here and there; those that found the RX ring full only there.
     pub rx_dropped: u64,
     /// Kernel: addresses in the fill ring that were outside the UMEM (0 all the
     /// same in copy mode on Linux 6.18).
@@ -92,8 +93,11 @@ pub struct xsk_socket_info {
     /// Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the
     /// size of the TX ring. 32 stands here also on Linux 5.10, which sends 16.
     pub tx_budget: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Buffers that a packet to be sent may have: 1 unless the socket is bound with
+    /// XSK_BIND_SG, when it is what the kernel takes: 17 or more (its MAX_SKB_FRAGS)
+    /// in copy mode, in zero-copy mode what the driver tells. A packet that is
+    /// received may have more.
+    pub max_frags: u32,
 }
 
 // SAFETY: repr(C), the size first, zero is a value of each member.
@@ -165,6 +169,7 @@ pub unsafe extern "C" fn xsk_socket_info(
             fill_size: config.fill_size,
             comp_size: config.comp_size,
             tx_budget: socket.tx_budget(),
+            max_frags: 1,
             ..xsk_socket_info::default()
         };
         if let Some(bond) = socket.bond() {
@@ -176,6 +181,7 @@ pub unsafe extern "C" fn xsk_socket_info(
             told.queue_id = bond.place.queue_id;
             told.zero_copy = bond.zero_copy.into();
             told.need_wakeup = bond.need_wakeup.into();
+            told.max_frags = bond.max_frags;
             if let Some((id, mode)) = bond.program {
                 told.program_id = id;
                 told.xdp_mode = match mode {

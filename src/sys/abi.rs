@@ -73,6 +73,15 @@ pub const COPY: u16 = libc::XDP_COPY;
 pub const ZEROCOPY: u16 = libc::XDP_ZEROCOPY;
 pub const USE_NEED_WAKEUP: u16 = libc::XDP_USE_NEED_WAKEUP;
 pub const SHARED_UMEM: u16 = libc::XDP_SHARED_UMEM;
+/// `XDP_USE_SG`, since Linux 6.6: packets in several descriptors.
+pub const USE_SG: u16 = 1 << 4;
+
+/// `XDP_PKT_CONTD` in a descriptor's options: the packet goes on in the next one.
+pub const PKT_CONTD: u32 = 1 << 0;
+
+/// Least value of `MAX_SKB_FRAGS`, which a kernel is configured with: pages in a packet
+/// of the network stack.
+pub const SKB_FRAGS: u32 = 17;
 
 // The kernel tells versions of these apart by their size alone.
 const _: () = assert!(size_of::<Desc>() == size_of::<libc::xdp_desc>());

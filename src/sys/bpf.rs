@@ -27,6 +27,9 @@ const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_TYPE_XDP: u32 = 37;
 const LINK_TYPE_XDP: u32 = 6;
 
+/// `BPF_F_XDP_HAS_FRAGS`, since Linux 5.18: the program takes packets in several buffers.
+pub const XDP_HAS_FRAGS: u32 = 1 << 5;
+
 /// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` of <linux/if_link.h>.
 pub const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 pub const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
@@ -225,11 +228,13 @@ pub fn run_xdp(prog: RawFd, packet: &[u8]) -> Result<u32, Errno> {
 }
 
 /// Loads an XDP program. What the verifier says is not asked for: the programs
-/// are this library's own. `btf` has the types, and the id of the function's.
+/// are this library's own. `btf` has the types, and the id of the function's; `flags`
+/// are BPF_F_ of PROG_LOAD.
 pub fn load_xdp(
     insns: &[Insn],
     name: ObjectName,
     btf: Option<(RawFd, u32)>,
+    flags: u32,
 ) -> Result<OwnedFd, Errno> {
     #[repr(C)]
     struct Attr {
@@ -260,7 +265,7 @@ pub fn load_xdp(
         log_size: 0,
         log_buf: 0,
         kern_version: 0,
-        prog_flags: 0,
+        prog_flags: flags,
         prog_name: name.0,
         prog_ifindex: 0,
         expected_attach_type: 0,

@@ -21,16 +21,27 @@ pub fn pci_numa_node(bus: &[u8; 32]) -> Option<u32> {
     // SAFETY: at most `size` bytes are written, a NUL among them, and at most 32 of
     // `bus` are read.
     unsafe { libc::snprintf(to, size, format, bus.as_ptr()) };
-    // SAFETY: a string now.
-    let file = open(unsafe { CStr::from_ptr(path.as_ptr()) }).ok()?;
+    // SAFETY: a string now; -1 stands for no node.
+    read_number(unsafe { CStr::from_ptr(path.as_ptr()) })
+}
+
+/// The largest number of pages in a packet of the network stack, `MAX_SKB_FRAGS` unless
+/// the administrator lowered it; None outside of the first network namespace.
+pub fn max_skb_frags() -> Option<u32> {
+    read_number(c"/proc/sys/net/core/max_skb_frags")
+}
+
+/// The number in a file; None without one, or below 0.
+#[cold]
+fn read_number(path: &CStr) -> Option<u32> {
+    let file = open(path).ok()?;
     let mut text = [0 as c_char; 16];
     let (to, len) = (text.as_mut_ptr().cast(), text.len() - 1);
     // SAFETY: the kernel writes at most as many bytes as `text` has before its NUL.
     check(|| unsafe { libc::read(file.raw(), to, len) as c_int }).ok()?;
     // SAFETY: a NUL stands behind what was read.
-    let node = unsafe { libc::strtol(text.as_ptr(), ptr::null_mut(), 10) };
-    // -1 stands for no node.
-    u32::try_from(node).ok()
+    let number = unsafe { libc::strtol(text.as_ptr(), ptr::null_mut(), 10) };
+    u32::try_from(number).ok()
 }
 
 /// Whether the kernel's type information can be read, from which the ids of its

@@ -36,6 +36,8 @@ pub struct Attachment {
     device: Device,
     pub program: u32,
     pub mode: XdpMode,
+    /// Whether the program takes packets in several buffers.
+    frags: bool,
 }
 
 /// What this process has attached or joined, so that its second socket on an
@@ -47,15 +49,21 @@ pub struct Hold(Option<Shared<Attachment>>);
 
 impl Hold {
     /// Attaches the default program, or joins it where it is attached already,
-    /// trying until `deadline` while others come or go.
-    pub fn acquire(device: &Device, mode: Option<XdpMode>, deadline: u64) -> Result<Hold, Error> {
+    /// trying until `deadline` while others come or go. `frags`: for packets in several
+    /// buffers.
+    pub fn acquire(
+        device: &Device,
+        mode: Option<XdpMode>,
+        frags: bool,
+        deadline: u64,
+    ) -> Result<Hold, Error> {
         // Held throughout: a second thread shall join, not race.
         let mut attached = ATTACHED.lock();
         let known = attached.iter().find(|known| known.is_on(device));
         if let Some(known) = known {
-            return known.check_mode(mode).map(|()| Hold(Some(known.clone())));
+            return known.check(mode, frags).map(|()| Hold(Some(known.clone())));
         }
-        let fresh = attach_or_join(device, mode, deadline)?;
+        let fresh = attach_or_join(device, mode, frags, deadline)?;
         let fresh = Shared::new(fresh).ok().filter(|_| attached.try_reserve(1).is_ok());
         let Some(fresh) = fresh else {
             return fail!(Errno::ENOMEM, "bind: out of memory");
@@ -97,7 +105,7 @@ impl Attachment {
             && matches!(bpf::link_info(self.link.raw()), Ok(Some(link)) if link.ifindex == device.ifindex)
     }
 
-    fn check_mode(&self, wanted: Option<XdpMode>) -> Result<(), Error> {
+    fn check(&self, wanted: Option<XdpMode>, frags: bool) -> Result<(), Error> {
         let name = |mode| match mode {
             XdpMode::Native => "native (DRV)",
             XdpMode::Generic => "generic (SKB)",
@@ -110,6 +118,13 @@ impl Attachment {
                 self.device.ifname,
                 name(self.mode),
                 name(wanted)
+            ),
+            // In generic mode the kernel puts such packets together.
+            _ if frags && !self.frags && self.mode == XdpMode::Native => fail!(
+                Errno::EBUSY,
+                "bind: the default program on {} is shared and was attached without XSK_BIND_SG, \
+                 for packets in one buffer: bind a socket with the flag first, then the others",
+                self.device.ifname
             ),
             _ => Ok(()),
         }
@@ -153,11 +168,12 @@ pub(super) fn insert(map: RawFd, entries: u32, queue_id: u32, socket: RawFd) -> 
 fn attach_or_join(
     device: &Device,
     mode: Option<XdpMode>,
+    frags: bool,
     deadline: u64,
 ) -> Result<Attachment, Error> {
     // Mostly nobody is there: to try costs less than to ask first. Who may not attach
     // is told more by what is there.
-    match attach(device, mode) {
+    match attach(device, mode, frags) {
         Ok(Some(attachment)) => return Ok(attachment),
         Err(e) if e.errno() != Errno::EPERM => return Err(e),
         _ => {}
@@ -170,8 +186,8 @@ fn attach_or_join(
             }
         };
         let tried = match found.any() {
-            Some(id) => join(device, id, mode, found.native == id)?,
-            None => attach(device, mode)?,
+            Some(id) => join(device, id, mode, frags, found.native == id)?,
+            None => attach(device, mode, frags)?,
         };
         if let Some(attachment) = tried {
             return Ok(attachment);
@@ -194,6 +210,7 @@ fn join(
     device: &Device,
     id: u32,
     wanted: Option<XdpMode>,
+    frags: bool,
     native: bool,
 ) -> Result<Option<Attachment>, Error> {
     let ifname = &device.ifname;
@@ -213,7 +230,8 @@ fn join(
         Ok(info) => info,
         Err(e) => return fail!(e, "bind: {ifname}: asking what XDP program {id} is: {e}"),
     };
-    if info.name != program::PROGRAM_NAME || info.map_count != 1 {
+    let takes_frags = info.name == program::FRAGS_NAME;
+    if !(takes_frags || info.name == program::PROGRAM_NAME) || info.map_count != 1 {
         return fail!(
             Errno::EBUSY,
             "bind: {ifname} has an XDP program already: {} (id {id}). Give its XSKMAP with \
@@ -237,8 +255,10 @@ fn join(
     };
     let map_entries = check_xskmap(map.raw())?.max_entries;
     let mode = if native { XdpMode::Native } else { XdpMode::Generic };
-    let joined = Attachment { link, map, map_entries, device: *device, program: id, mode };
-    joined.check_mode(wanted)?;
+    let device = *device;
+    let joined =
+        Attachment { link, map, map_entries, device, program: id, mode, frags: takes_frags };
+    joined.check(wanted, frags)?;
     log::info!("{ifname}: joined the default program (id {id})");
     Ok(Some(joined))
 }
@@ -264,11 +284,16 @@ pub(super) fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, E
 }
 
 /// Attaches a new program; None if somebody else was faster.
-fn attach(device: &Device, wanted: Option<XdpMode>) -> Result<Option<Attachment>, Error> {
+fn attach(
+    device: &Device,
+    wanted: Option<XdpMode>,
+    frags: bool,
+) -> Result<Option<Attachment>, Error> {
     let ifname = &device.ifname;
     let (map, map_entries) = make_map(device.queues.max(MAP_ENTRIES))?;
     let insns = program::instructions(map.raw());
-    let (program, id) = load_program(&insns, program::PROGRAM_NAME, None)?;
+    let name = if frags { program::FRAGS_NAME } else { program::PROGRAM_NAME };
+    let (program, id) = load_program(&insns, name, None, frags)?;
     let link = |mode| {
         let flags = match mode {
             XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
@@ -290,7 +315,7 @@ fn attach(device: &Device, wanted: Option<XdpMode>) -> Result<Option<Attachment>
         Ok((link, mode)) => {
             log::info!("{ifname}: attached the default program (id {id}, {mode:?})");
             let device = *device;
-            Ok(Some(Attachment { link, map, map_entries, device, program: id, mode }))
+            Ok(Some(Attachment { link, map, map_entries, device, program: id, mode, frags }))
         }
         Err(e) if is_taken(e) => Ok(None),
         Err(e) => not_attached(e, device, wanted),
@@ -305,13 +330,16 @@ pub(super) fn make_map(entries: u32) -> Result<(OwnedFd, u32), Error> {
     }
 }
 
-/// Loads the default program; gives its id too.
+/// Loads the default program, for packets in several buffers if `frags`; gives its id
+/// too.
 pub(super) fn load_program(
     insns: &[Insn],
     name: ObjectName,
     btf: Option<(RawFd, u32)>,
+    frags: bool,
 ) -> Result<(OwnedFd, u32), Error> {
-    let loaded = bpf::load_xdp(insns, name, btf)
+    let flags = if frags { bpf::XDP_HAS_FRAGS } else { 0 };
+    let loaded = bpf::load_xdp(insns, name, btf, flags)
         .and_then(|fd| bpf::program_info(fd.raw()).map(|info| (fd, info.id)));
     loaded.or_else(|e| not_loaded(e, "the default XDP program"))
 }

@@ -5,6 +5,7 @@ use crate::sys::netdev::{Control, IfName};
 use crate::sys::netlink::Route;
 use crate::sys::{Errno, RawFd, clock, genetlink, process};
 use crate::xsk::attachment::{self, Device, Hold};
+use crate::xsk::chain;
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
 use crate::xsk::error::{Error, error, fail};
 use crate::xsk::registrations::{Binding, Queue, Refused};
@@ -18,6 +19,8 @@ pub struct Bond {
     pub queue: Queue,
     pub zero_copy: bool,
     pub need_wakeup: bool,
+    /// Buffers that a packet may have; 1 unless bound for several.
+    pub max_frags: u32,
     /// The default program that it uses: its id and where it runs.
     pub program: Option<(u32, XdpMode)>,
     pub(super) hold: Option<Hold>,
@@ -47,10 +50,13 @@ impl Socket {
         let ifname = device.ifname;
         let place = Shared::new(Place::new(ifname, device.ifindex, queue_id));
         let place = place.or_else(|e| out_of_memory(e, "bind"))?;
+        if config.sg {
+            chain::check_kernel(self.fd(), Errno::EOPNOTSUPP)?;
+        }
         // The program first: it can be let go again, a binding cannot.
         let hold = match config.steering {
             Steering::Default(mode) if self.config().direction.receives() => {
-                Some(Hold::acquire(&device, mode, deadline)?)
+                Some(Hold::acquire(&device, mode, config.sg, deadline)?)
             }
             Steering::Xskmap(map) => {
                 self.check_map(map, queue_id)?;
@@ -59,8 +65,8 @@ impl Socket {
             _ => None,
         };
         let queue = Queue { netns: self.netns, ifindex: device.ifindex, queue_id };
-        let to =
-            Binding { fd: self.fd(), queue, copy: config.copy, need_wakeup: config.need_wakeup };
+        let BindConfig { copy, need_wakeup, sg, .. } = *config;
+        let to = Binding { fd: self.fd(), queue, copy, need_wakeup, sg };
         let zero_copy = loop {
             let umem = &self.umem;
             let answer =
@@ -88,18 +94,24 @@ impl Socket {
             clock::nap_ms(1);
         };
         self.umem.quarantine().release(&queue, self.umem.pool());
+        let aligned = self.umem.geometry().is_aligned();
+        let max_frags = if sg { chain::longest(device.ifindex, zero_copy, aligned) } else { 1 };
         let attachment = hold.as_ref().and_then(Hold::attachment);
         self.set_bond(Bond {
             place: place.clone(),
             queue,
             zero_copy,
-            need_wakeup: config.need_wakeup,
+            need_wakeup,
+            max_frags,
             program: attachment.map(|attachment| (attachment.program, attachment.mode)),
             hold,
         });
         log::info!("{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
         if config.copy == CopyMode::Auto && !zero_copy && promises_zero_copy(device.ifindex) {
-            log::warn!("{place}: the driver has zero-copy and refuses it here: copy mode is used");
+            let why = if sg { ", often for XSK_BIND_SG" } else { "" };
+            log::warn!(
+                "{place}: the driver has zero-copy and refuses it here{why}: copy mode is used"
+            );
         }
         self.steer(config.steering, queue_id)
     }
@@ -177,8 +189,8 @@ pub(super) fn explain(
             );
         }
         Errno::EOPNOTSUPP if forced => {
-            "the driver has no zero-copy; use copy mode (XSK_BIND_COPY, XDP_COPY), or no flag for \
-             what there is"
+            "the driver has no zero-copy, or none for packets in several buffers (XSK_BIND_SG); \
+             use copy mode (XSK_BIND_COPY, XDP_COPY), or no flag for what there is"
         }
         Errno::ENODEV => "the interface is gone",
         Errno::ENETDOWN => "the interface is down",

@@ -246,6 +246,8 @@ pub enum Steering {
 pub struct BindConfig {
     pub copy: CopyMode,
     pub need_wakeup: bool,
+    /// Packets may have several buffers.
+    pub sg: bool,
     pub steering: Steering,
     /// How long to try while the queue or the interface is busy; 0 for once.
     pub retry_ms: u32,
@@ -256,6 +258,7 @@ impl Default for BindConfig {
         BindConfig {
             copy: CopyMode::Auto,
             need_wakeup: true,
+            sg: false,
             steering: Steering::Default(None),
             retry_ms: RETRY_MS,
         }

@@ -3,6 +3,7 @@
 
 mod attachment;
 mod bind;
+mod chain;
 pub mod config;
 pub mod counters;
 pub mod error;

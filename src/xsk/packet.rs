@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use crate::xsk::umem::Geometry;
 
-/// A packet in a frame of the UMEM, for the packet calls.
+/// A packet in a frame of the UMEM, or a part of one, for the packet calls.
 ///
 /// Whoever has the buffer owns the frame: it is the program's from
 /// xsk_rx_burst() or xsk_buf_alloc() until xsk_tx_burst() or xsk_buf_free()
@@ -13,11 +13,11 @@ use crate::xsk::umem::Geometry;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Buf {
-    /// The packet's first byte.
+    /// The first byte.
     pub data: *mut c_void,
-    /// Bytes of the packet; from xsk_buf_alloc() the room from `data` on.
+    /// Bytes, of this part; from xsk_buf_alloc() the room from `data` on.
     pub len: u32,
-    /// Must be 0 to send; 0 when received.
+    /// XSK_BUF_MORE if the packet goes on in the next element of the array; else 0.
     pub options: u32,
     /// An address in the frame, which names it; not to be changed.
     pub addr: u64,

@@ -5,6 +5,9 @@ use crate::sys::bpf::{Insn, ObjectName};
 
 /// By this name, and that of its map, other processes know the program.
 pub const PROGRAM_NAME: ObjectName = ObjectName::new("xsk_default");
+/// The same program loaded for packets in several buffers; the kernel tells nothing of
+/// that but the name.
+pub const FRAGS_NAME: ObjectName = ObjectName::new("xsk_default_sg");
 /// What libxdp calls it too.
 pub const MAP_NAME: ObjectName = ObjectName::new("xsks_map");
 

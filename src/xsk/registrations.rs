@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::sys::abi::{COPY, SHARED_UMEM, USE_NEED_WAKEUP, ZEROCOPY};
+use crate::sys::abi::{COPY, SHARED_UMEM, USE_NEED_WAKEUP, USE_SG, ZEROCOPY};
 use crate::sys::thread::Mutex;
 use crate::sys::{Errno, OwnedFd, RawFd, socket};
 use crate::xsk::config::CopyMode;
@@ -23,6 +23,7 @@ pub struct Binding {
     pub queue: Queue,
     pub copy: CopyMode,
     pub need_wakeup: bool,
+    pub sg: bool,
 }
 
 /// A binding that stands.
@@ -121,7 +122,8 @@ fn serves(bound: &Bound, to: &Binding) -> bool {
         CopyMode::Copy => !bound.zero_copy,
         CopyMode::ZeroCopy => bound.zero_copy,
     };
-    copies && bound.to.need_wakeup == to.need_wakeup && bound.to.queue.netns == to.queue.netns
+    let flags = |to: &Binding| (to.need_wakeup, to.sg, to.queue.netns);
+    copies && flags(&bound.to) == flags(to)
 }
 
 fn flags(to: &Binding) -> u16 {
@@ -130,7 +132,8 @@ fn flags(to: &Binding) -> u16 {
         CopyMode::Copy => COPY,
         CopyMode::ZeroCopy => ZEROCOPY,
     };
-    copy | if to.need_wakeup { USE_NEED_WAKEUP } else { 0 }
+    let need_wakeup = if to.need_wakeup { USE_NEED_WAKEUP } else { 0 };
+    copy | need_wakeup | if to.sg { USE_SG } else { 0 }
 }
 
 #[cfg(test)]
@@ -142,6 +145,7 @@ mod tests {
         queue: Queue { netns: 1, ifindex: 2, queue_id: 0 },
         copy: CopyMode::Auto,
         need_wakeup: true,
+        sg: false,
     };
 
     /// The same, on another interface.
@@ -157,6 +161,7 @@ mod tests {
         assert!(!serves(&copying, &Binding { copy: CopyMode::ZeroCopy, ..ASKED }));
         assert!(!serves(&copying, &elsewhere(ASKED)), "may do better");
         assert!(!serves(&copying, &Binding { need_wakeup: false, ..ASKED }));
+        assert!(!serves(&copying, &Binding { sg: true, ..ASKED }));
         assert!(!serves(&copying, &Binding { queue: Queue { netns: 4, ..ASKED.queue }, ..ASKED }));
         let direct = Bound { to: ASKED, zero_copy: true };
         assert!(serves(&direct, &ASKED));
@@ -167,6 +172,7 @@ mod tests {
     #[test]
     fn flags_say_what_was_asked() {
         assert_eq!(flags(&ASKED), USE_NEED_WAKEUP);
+        assert_eq!(flags(&Binding { sg: true, ..ASKED }), USE_NEED_WAKEUP | USE_SG);
         assert_eq!(flags(&Binding { copy: CopyMode::Copy, need_wakeup: false, ..ASKED }), COPY);
     }
 }

@@ -3,7 +3,8 @@
 use core::mem::MaybeUninit;
 
 use crate::sys::Errno;
-use crate::sys::abi::Desc;
+use crate::sys::abi::{Desc, PKT_CONTD};
+use crate::xsk::chain;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::fours;
 use crate::xsk::packet::Buf;
@@ -50,16 +51,28 @@ impl RxSide {
     /// Gives up to `n` RX entries back to the kernel and counts their packets.
     #[inline]
     pub fn release(&mut self, n: u32) -> u32 {
-        let bytes = self.rx.peeked_bytes(n);
+        let (bytes, unended) = (self.rx.peeked_bytes(n), self.unended(n));
         let n = self.rx.release(n);
-        self.side.count(n, bytes);
+        self.side.count(n - unended, bytes);
         n
+    }
+
+    /// How many of the oldest `n` claimed descriptors are not the last of their packet.
+    #[inline]
+    fn unended(&self, n: u32) -> u32 {
+        match self.side.max_frags {
+            1 => 0,
+            _ => chain::unended(&self.rx, self.rx.claimed().first(n)),
+        }
     }
 
     /// Moves as many descriptors to `to` as there are and fit, and counts their
     /// packets.
     #[inline]
     pub fn get(&mut self, to: &mut [MaybeUninit<Desc>]) -> u32 {
+        if self.side.max_frags != 1 {
+            return self.get_chains(to);
+        }
         match self.rx.get_few(to) {
             Some((n, bytes)) => {
                 self.side.count(n, bytes);
@@ -77,12 +90,29 @@ impl RxSide {
         n
     }
 
+    /// The same, and of each packet only the last descriptor is counted as one.
+    #[cold]
+    fn get_chains(&mut self, to: &mut [MaybeUninit<Desc>]) -> u32 {
+        if self.rx.peeked() != 0 {
+            return 0;
+        }
+        // Looked at first: behind the call they are the kernel's again.
+        let span = self.rx.peek(u32::try_from(to.len()).unwrap_or(u32::MAX));
+        let unended = chain::unended(&self.rx, span);
+        self.rx.cancel(span.count);
+        let to = to.get_mut(..span.count as usize).unwrap_or(&mut []);
+        let (n, bytes) = self.rx.get_many(to);
+        self.side.count(n - unended, bytes);
+        n
+    }
+
     /// Gives all that is claimed of the RX ring back to the kernel, and claims up to
     /// `n` descriptors in a row.
     #[inline]
     pub fn next_run(&mut self, n: u32) -> Run<Desc> {
+        let unended = self.unended(u32::MAX);
         let (released, bytes) = self.rx.release_all();
-        self.side.count(released, bytes);
+        self.side.count(released - unended, bytes);
         self.rx.peek_run(n)
     }
 
@@ -91,8 +121,9 @@ impl RxSide {
     #[inline]
     pub fn recycle_run(&mut self, n: u32) -> Option<Run<Desc>> {
         if self.side.geometry.is_aligned() {
+            let unended = self.unended(u32::MAX);
             if let Some((released, bytes)) = self.rx.recycle_row(&mut self.fill) {
-                self.side.count(released, bytes);
+                self.side.count(released - unended, bytes);
                 return Some(self.rx.peek_run(n));
             }
         }
@@ -101,8 +132,9 @@ impl RxSide {
 
     #[cold]
     fn recycle_run_anywhere(&mut self, n: u32) -> Option<Run<Desc>> {
+        let unended = self.unended(u32::MAX);
         let (released, bytes) = self.rx.recycle(&mut self.fill)?;
-        self.side.count(released, bytes);
+        self.side.count(released - unended, bytes);
         Some(self.rx.peek_run(n))
     }
 
@@ -125,8 +157,8 @@ impl RxSide {
         }
     }
 
-    /// Receives into `bufs` and keeps the fill ring fed; says how many packets.
-    /// An error means that there were none.
+    /// Receives whole packets into `bufs` and keeps the fill ring fed; says how many
+    /// buffers they have. An error means that there were none.
     #[inline]
     pub fn burst(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> Result<u32, Error> {
         if !self.receives() {
@@ -139,7 +171,13 @@ impl RxSide {
                 "rx burst: ring entries are still peeked or reserved by other calls"
             );
         }
-        let n = self.receive(bufs);
+        let room = u32::try_from(bufs.len()).unwrap_or(u32::MAX);
+        let there = self.rx.peek(room);
+        // Whether the last packet is whole, in a burst of any length.
+        let cut = there.count != 0 && chain::goes_on(&self.rx, there.last());
+        let span = if cut { self.drop_cut(there, room)? } else { there };
+        let n = span.count;
+        self.receive(bufs, span);
         self.refill();
         match self.after_burst(n) {
             Err(e) if n == 0 => Err(e),
@@ -147,17 +185,34 @@ impl RxSide {
         }
     }
 
-    /// Moves packets from the RX ring to `bufs`; says how many.
+    /// Leaves in the ring what there is of a packet that goes on behind a peeked span;
+    /// gives the rest. An error if that packet is all there is room for.
+    #[cold]
+    fn drop_cut(&mut self, span: Span, room: u32) -> Result<Span, Error> {
+        let cut = chain::cut(&self.rx, span);
+        self.rx.cancel(cut);
+        if cut < room.min(self.rx.size()) {
+            return Ok(span.first(span.count - cut));
+        }
+        fail!(
+            Errno::EMSGSIZE,
+            "rx burst: the next packet has more buffers than there is room for, {room} (the RX \
+             ring has {} entries); it waits there",
+            self.rx.size()
+        )
+    }
+
+    /// Moves a span of whole packets from the RX ring to `bufs`.
     #[inline]
-    fn receive(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
-        let span = self.rx.peek(u32::try_from(bufs.len()).unwrap_or(u32::MAX));
+    fn receive(&mut self, bufs: &mut [MaybeUninit<Buf>], span: Span) {
         let geometry = self.side.geometry;
-        let (mut bufs, mut bytes) = (bufs, 0);
+        let (mut bufs, mut bytes, mut options) = (bufs, 0, 0);
         // Two short loops are quicker than one that has not registers enough.
         for row in self.rx.entries(span) {
             let (now, later) = bufs.split_at_mut_checked(row.len()).unwrap_or_default();
             fours::pairs(row, now, |desc, buf| {
                 bytes += u64::from(desc.len);
+                options |= desc.options;
                 buf.write(Buf::new(&geometry, desc.addr, desc.len, desc.options));
             });
             self.side.given.take_back_all(row, |desc| geometry.frame_at(desc.addr));
@@ -167,10 +222,10 @@ impl RxSide {
             bufs = later;
         }
         if span.count != 0 {
+            let unended = if options & PKT_CONTD == 0 { 0 } else { chain::unended(&self.rx, span) };
             self.rx.give_back(span);
-            self.side.count(span.count, bytes);
+            self.side.count(span.count - unended, bytes);
         }
-        span.count
     }
 
     /// Tops the kernel's frames up to the target.

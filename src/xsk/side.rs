@@ -18,6 +18,8 @@ pub struct Side {
     /// Frames that the kernel got from the packet calls of this side.
     pub(super) given: Ledger,
     pub(super) waker: Waker,
+    /// Buffers that a packet may have.
+    pub(super) max_frags: u32,
     counters: Shared<Counters>,
 }
 
@@ -30,6 +32,7 @@ impl Side {
             frames: FrameCache::new(umem.pool().clone(), share)?,
             given: Ledger::new(geometry.frame_count())?,
             waker,
+            max_frags: 1,
             counters: Shared::new(Counters::default())?,
         })
     }

@@ -150,6 +150,8 @@ impl Socket {
         for waker in sides.into_iter().chain([&mut self.waker]) {
             waker.bound(bond.place.clone(), !bond.zero_copy);
         }
+        self.rx.get_mut().side().max_frags = bond.max_frags;
+        self.tx.get_mut().side().max_frags = bond.max_frags;
         self.bond = Some(bond);
     }
 

@@ -3,7 +3,8 @@
 use core::mem::MaybeUninit;
 
 use crate::sys::Errno;
-use crate::sys::abi::Desc;
+use crate::sys::abi::{Desc, PKT_CONTD};
+use crate::xsk::chain;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::fours;
 use crate::xsk::frames::Ledger;
@@ -52,14 +53,21 @@ impl TxSide {
     #[inline]
     pub fn submit(&mut self, n: u32) -> u32 {
         let bytes = self.tx.reserved_bytes(n);
+        let unended = match self.side.max_frags {
+            1 => 0,
+            _ => chain::unended(&self.tx, self.tx.claimed().first(n)),
+        };
         let n = self.tx.submit(n);
-        self.side.count(n, bytes);
+        self.side.count(n - unended, bytes);
         n
     }
 
     /// Copies descriptors in, gives them to the kernel and counts their packets.
     #[inline]
     pub fn put(&mut self, descs: &[Desc]) -> u32 {
+        if self.side.max_frags != 1 {
+            return self.put_chains(descs);
+        }
         match self.tx.put_few(descs) {
             Some((n, bytes)) => {
                 self.side.count(n, bytes);
@@ -74,6 +82,15 @@ impl TxSide {
     fn put_many(&mut self, descs: &[Desc]) -> u32 {
         let (n, bytes) = self.tx.put_many(descs);
         self.side.count(n, bytes);
+        n
+    }
+
+    /// The same, and of each packet only the last descriptor is counted as one.
+    #[cold]
+    fn put_chains(&mut self, descs: &[Desc]) -> u32 {
+        let (n, bytes) = self.tx.put_many(descs);
+        let ends = descs.iter().take(n as usize).filter(|desc| desc.options & PKT_CONTD == 0);
+        self.side.count(ends.count() as u32, bytes);
         n
     }
 
@@ -123,8 +140,8 @@ impl TxSide {
         Ok(if left { Kick::Again } else { kick })
     }
 
-    /// Sends packets; says how many were taken. Their frames are the kernel's
-    /// until they are reaped here; the others are still the caller's. An error
+    /// Sends whole packets; says how many buffers were taken. Their frames are the
+    /// kernel's until they are reaped here; the others are still the caller's. An error
     /// means that none was taken.
     pub fn burst(&mut self, bufs: &[Buf]) -> Result<u32, Error> {
         if !self.sends() {
@@ -173,11 +190,107 @@ impl TxSide {
             }
             left = later;
         }
-        // What is not described is not claimed any more.
-        self.tx.give(Span { count: n, ..span });
+        if n < span.count {
+            return self.enqueue_chains(bufs, span, n, bytes);
+        }
+        self.tx.give(span);
         self.side.count(n, bytes);
-        let refused = bufs.get(n as usize).filter(|_| n < span.count);
-        (n, refused.map_or(Ok(()), |buf| self.explain(buf)))
+        (n, Ok(()))
+    }
+
+    /// The same once `n` packets are described: from the first on that is not one buffer
+    /// without options, or that cannot be sent.
+    #[cold]
+    fn enqueue_chains(
+        &mut self,
+        bufs: &[Buf],
+        span: Span,
+        mut n: u32,
+        mut bytes: u64,
+    ) -> (u32, Result<(), Error>) {
+        let mut packets = n;
+        let refused = loop {
+            let rest = bufs.get(n as usize..).unwrap_or(&[]);
+            let chain = match self.first_chain(rest) {
+                // A packet of which not all has room waits.
+                Ok(chain) if chain.len() > (span.count - n) as usize => break Ok(()),
+                Ok(chain) => chain,
+                Err(e) => break Err(e),
+            };
+            if let Err(e) = self.note_chain(chain) {
+                break Err(e);
+            }
+            for (index, buf) in span.indices().skip(n as usize).zip(chain) {
+                let addr = self.side.geometry.addr(buf.data);
+                self.tx.write(index, Desc { addr, len: buf.len, options: buf.options });
+                bytes += u64::from(buf.len);
+            }
+            n += chain.len() as u32;
+            packets += 1;
+            if n == span.count {
+                break Ok(());
+            }
+        };
+        // What is not described is not claimed any more.
+        self.tx.give(span.first(n));
+        self.side.count(packets, bytes);
+        (n, refused)
+    }
+
+    /// The buffers of the first packet.
+    fn first_chain<'a>(&self, bufs: &'a [Buf]) -> Result<&'a [Buf], Error> {
+        // The completion ring too takes all of a packet at once.
+        let most = self.side.max_frags.min(self.tx.size()).min(self.comp.size()) as usize;
+        let ends = |buf: &Buf| buf.options & PKT_CONTD == 0;
+        let Some(last) = bufs.iter().take(most).position(ends) else {
+            return self.explain_chain(bufs.len(), most);
+        };
+        Ok(bufs.get(..=last).unwrap_or(&[]))
+    }
+
+    /// Notes the frames of a packet as the kernel's, all or none.
+    fn note_chain(&mut self, chain: &[Buf]) -> Result<(), Error> {
+        let geometry = self.side.geometry;
+        let mut notes = self.side.given.notes();
+        let send = |buf: &&Buf| {
+            let addr = geometry.addr(buf.data);
+            geometry.fits(buf.addr, addr, buf.len)
+                && buf.options & !PKT_CONTD == 0
+                && notes.give(geometry.frame_at(addr))
+        };
+        let sendable = chain.iter().take_while(send).count();
+        let Some(buf) = chain.get(sendable) else { return Ok(()) };
+        for buf in chain.iter().take(sendable) {
+            notes.take_back(geometry.frame_at(buf.addr));
+        }
+        drop(notes);
+        self.explain(buf)
+    }
+
+    /// Why a packet whose end is not among the first `most` buffers is not sent.
+    #[cold]
+    fn explain_chain<T>(&self, there: usize, most: usize) -> Result<T, Error> {
+        if self.side.max_frags == 1 {
+            return fail!(
+                Errno::EINVAL,
+                "tx burst: XSK_BUF_MORE is for sockets bound with XSK_BIND_SG"
+            );
+        }
+        if there <= most {
+            return fail!(
+                Errno::EINVAL,
+                "tx burst: the packet goes on behind the last buffer, which has XSK_BUF_MORE: a \
+                 call takes whole packets"
+            );
+        }
+        fail!(
+            Errno::EMSGSIZE,
+            "tx burst: the packet has more than {most} buffers, the most that are sent as one here: \
+             {} of the kernel's, {} in the TX ring, {} in the completion ring",
+            self.side.max_frags,
+            self.tx.size(),
+            self.comp.size()
+        )
     }
 
     #[cold]
@@ -197,7 +310,7 @@ impl TxSide {
                  bytes and lies in its frame",
                 addr.wrapping_sub(self.side.geometry.frame_addr(frame)) as i64
             ),
-            Some(_) if buf.options != 0 => {
+            Some(_) if buf.options & !PKT_CONTD != 0 => {
                 fail!(Errno::EINVAL, "tx burst: options {:#x} are not known", buf.options)
             }
             Some(frame) => {

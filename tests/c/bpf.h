@@ -247,7 +247,7 @@ static UNUSED struct installed installed_by(uint32_t program)
 	ask.info.info = (uint64_t)(uintptr_t)&info;
 	CHECK_OK(bpf(BPF_OBJ_GET_INFO_BY_FD, &ask));
 	close(fd);
-	CHECK_EQ(strcmp(info.name, "xsk_default"), 0);
+	CHECK_EQ(strncmp(info.name, "xsk_default", 11), 0);
 	CHECK(is.map != 0 && is.link != 0);
 	return is;
 }
@@ -271,7 +271,7 @@ static UNUSED int count_objects(void)
 
 		if (fd < 0)
 			continue;
-		n += strcmp(program_info(fd).name, "xsk_default") == 0;
+		n += strncmp(program_info(fd).name, "xsk_default", 11) == 0;
 		close(fd);
 	}
 	memset(&next, 0, sizeof(next));

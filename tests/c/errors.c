@@ -198,7 +198,7 @@ TEST(sizes_that_are_out_of_range_are_named_with_the_range)
 	REFUSED_SOCKET("fill_size 100", .fill_size = 100);
 	REFUSED_SOCKET("comp_size 4294967295", .comp_size = UINT32_MAX);
 	REFUSED_SOCKET("unknown flags", .flags = 4);
-	REFUSED_BIND("unknown flags", .flags = 1 << 7);
+	REFUSED_BIND("unknown flags", .flags = 1u << 31);
 	REFUSED_BIND("exclude", .flags = XSK_BIND_COPY | XSK_BIND_ZEROCOPY);
 	REFUSED_BIND("exclude", .flags = XSK_BIND_SKB_MODE | XSK_BIND_DRV_MODE);
 	REFUSED_BIND("exclude", .flags = XSK_BIND_NO_PROGRAM | XSK_BIND_XSKMAP);

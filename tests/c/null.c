@@ -191,7 +191,7 @@ static void nonsense(struct xsk_umem *umem, struct xsk_socket *sock)
 		if (bit > 1)
 			REFUSED(xsk_socket_create(&new_sock, umem, &XSK_SOCKET_PARAMS(.flags = flags)),
 				"flags");
-		if (bit > 6)
+		if (bit > 7)
 			REFUSED(xsk_socket_open(&new_sock, umem, XA, 1, NULL,
 						&XSK_BIND_PARAMS(.flags = flags)), "flags");
 		if (bit > 0) {

@@ -39,8 +39,8 @@ pub struct Setup {
 }
 
 /// Finds the map of the program on an interface, or attaches the default program.
-/// `flags` are XDP_FLAGS_ of <linux/if_link.h>.
-pub fn setup(device: &Device, flags: u32) -> Result<Setup, Error> {
+/// `flags` are XDP_FLAGS_ of <linux/if_link.h>; `frags`: for packets in several buffers.
+pub fn setup(device: &Device, flags: u32, frags: bool) -> Result<Setup, Error> {
     let deadline = clock::monotonic_ms() + PATIENCE_MS;
     loop {
         let route = Route::open();
@@ -51,7 +51,7 @@ pub fn setup(device: &Device, flags: u32) -> Result<Setup, Error> {
         };
         let done = match found.any() {
             Some(id) => join(device, route, id, found.native == id)?,
-            None => attach(device, route, flags)?,
+            None => attach(device, route, flags, frags)?,
         };
         match done {
             Some(setup) => return Ok(setup),
@@ -78,7 +78,7 @@ pub fn setup_by_index(ifindex: u32, map: Option<&mut RawFd>) -> Result<(), Error
         Ok((control, ifname)) => {
             let name = ifname.text();
             let (_, device) = find_device(control.netns_cookie(), name)?;
-            setup(&device, 0)?.leave(map)
+            setup(&device, 0, false)?.leave(map)
         }
         Err(e) => fail!(Errno::EINVAL, "program: no interface has the index {ifindex}: {e}"),
     }
@@ -142,7 +142,7 @@ fn join(device: &Device, route: Route, id: u32, native: bool) -> Result<Option<S
 }
 
 /// Loads and attaches the default program; None if another one was faster.
-fn attach(device: &Device, route: Route, flags: u32) -> Result<Option<Setup>, Error> {
+fn attach(device: &Device, route: Route, flags: u32, frags: bool) -> Result<Option<Setup>, Error> {
     let ifname = &device.ifname;
     let (map, map_entries) = attachment::make_map(device.queues)?;
     let count = match Count::create() {
@@ -153,7 +153,7 @@ fn attach(device: &Device, route: Route, flags: u32) -> Result<Option<Setup>, Er
     // Where the kernel does not take it, libxdp will not join; nothing else is lost.
     let btf = btf::bytes().and_then(|bytes| bpf::load_btf(&bytes)).ok();
     let types = btf.as_ref().map(|fd| (fd.raw(), btf::FUNC_ID));
-    let (prog, id) = attachment::load_program(&insns, program::LEGACY_NAME, types)?;
+    let (prog, id) = attachment::load_program(&insns, program::LEGACY_NAME, types, frags)?;
     // The first that is set, as libxdp has it; none: what the driver can.
     let mode_bits = MODES.into_iter().find(|mode| flags & mode != 0).unwrap_or(0);
     let wanted = mode_bits | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
@@ -221,7 +221,7 @@ impl Setup {
     /// Whether the map has a socket of anybody's; None if that cannot be found out.
     fn is_used(&self) -> Option<bool> {
         let insns = program::probe(self.map.raw());
-        let probe = bpf::load_xdp(&insns, program::PROBE_NAME, None).ok()?;
+        let probe = bpf::load_xdp(&insns, program::PROBE_NAME, None, 0).ok()?;
         let mut packet = [0u8; PROBE_PACKET];
         for queue_id in 0..self.map_entries {
             packet.get_mut(..4)?.copy_from_slice(&queue_id.to_ne_bytes());

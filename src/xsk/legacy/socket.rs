@@ -8,6 +8,7 @@ use crate::sys::socket::RingKind;
 use crate::sys::{Errno, OwnedFd, RawFd, abi, clock, socket};
 use crate::xsk::attachment::Device;
 use crate::xsk::bind::{Bond, explain, find_device};
+use crate::xsk::chain;
 use crate::xsk::config::{Direction, SocketConfig};
 use crate::xsk::error::{Error, error, fail};
 use crate::xsk::legacy::program::{self, Setup};
@@ -91,9 +92,10 @@ pub fn create_socket(umem: &Shared<Umem>, request: &SocketRequest<'_>) -> Result
         let socket = assemble(umem, &fd, own, request, device.netns, pair, state)?;
         bind(&control, &device, &fd, legacy, state, request)?;
         state.bound |= own;
+        state.sg |= state.sockets == 0 && request.bind_flags & abi::USE_SG != 0;
         let setup = match request.inhibit_program {
             true => None,
-            false => Some(program::setup(&device, request.xdp_flags)?),
+            false => Some(program::setup(&device, request.xdp_flags, state.sg)?),
         };
         if let (Some(setup), Some(_)) = (&setup, request.rx) {
             setup.insert(request.queue_id, fd.raw())?;
@@ -118,10 +120,13 @@ pub fn create_socket(umem: &Shared<Umem>, request: &SocketRequest<'_>) -> Result
             rings.receivers.push(fd.raw());
         }
     }
+    let zero_copy = socket::is_zero_copy(fd.raw());
+    let aligned = umem.geometry().is_aligned();
     socket.set_bond(Bond {
         place,
         queue,
-        zero_copy: socket::is_zero_copy(fd.raw()),
+        zero_copy,
+        max_frags: if state.sg { chain::longest(device.ifindex, zero_copy, aligned) } else { 1 },
         need_wakeup: request.bind_flags & abi::USE_NEED_WAKEUP != 0,
         program: setup.as_ref().map(|setup| (setup.id, setup.mode)),
         hold: None,
@@ -153,7 +158,7 @@ fn descriptor(umem: &Umem, legacy: &Legacy, state: &mut State) -> Result<Shared<
     if let Err(e) = legacy.fd.become_copy_of(&fresh) {
         return fail!(e, "socket: the descriptor of the UMEM cannot be renewed: {e}");
     }
-    (state.bound, state.rx_size, state.tx_size) = (false, None, None);
+    (state.bound, state.sg, state.rx_size, state.tx_size) = (false, false, None, None);
     if let Some((Some(fill), Some(comp))) = old.as_ref().map(|old| (old.0.lent(), old.1.lent())) {
         state.saved = Some(renew_rings(umem, legacy.fd(), old, fill, comp)?);
     }
@@ -275,6 +280,9 @@ fn bind(
             Ok(()) => return Ok(()),
             Err(Errno::EBUSY) if clock::monotonic_ms() < deadline => clock::nap_ms(1),
             Err(e) => {
+                if flags & abi::USE_SG != 0 {
+                    chain::check_kernel(fd.raw(), e)?;
+                }
                 let queue_id = request.queue_id;
                 let forced = flags & abi::ZEROCOPY != 0;
                 return Err(explain(e, control, &device.ifname, queue_id, forced, PATIENCE_MS));

@@ -47,6 +47,9 @@ pub(super) struct State {
     pub(super) sockets: u32,
     /// Whether the descriptor was bound, so that it cannot be again.
     pub(super) bound: bool,
+    /// Whether its sockets take packets in several buffers: the first decides, and the
+    /// kernel keeps it with the memory.
+    pub(super) sg: bool,
     /// Sizes of the rings that the descriptor has, if it has them.
     pub(super) rx_size: Option<u32>,
     pub(super) tx_size: Option<u32>,
@@ -91,6 +94,7 @@ pub fn create_umem(request: UmemRequest) -> Result<Umem, Error> {
         queues: Vec::new(),
         sockets: 0,
         bound: false,
+        sg: false,
         rx_size: None,
         tx_size: None,
     };

@@ -1,7 +1,7 @@
 //! What the kernel can do, found out by trying, on sockets and maps that are closed
 //! again: distributions carry features back, so a version number says little.
 
-use crate::sys::abi::{MIN_CHUNK_SIZE, USE_NEED_WAKEUP, UmemReg};
+use crate::sys::abi::{MIN_CHUNK_SIZE, USE_NEED_WAKEUP, USE_SG, UmemReg};
 use crate::sys::netdev::Control;
 use crate::sys::socket::{self, RingKind};
 use crate::sys::{Errno, Mmap, OwnedFd, RawFd, bpf, process, sysfs};
@@ -13,7 +13,6 @@ use crate::xsk::program::{self, PROBE_NAME};
 const UMEM_UNALIGNED: u32 = 1 << 0;
 const UMEM_TX_SW_CSUM: u32 = 1 << 1;
 const UMEM_TX_METADATA_LEN: u32 = 1 << 2;
-const USE_SG: u16 = 1 << 4;
 
 /// No interface has it.
 const NO_IFINDEX: u32 = i32::MAX as u32;
@@ -98,9 +97,10 @@ fn told(answer: Result<(), Errno>, no: Errno) -> Option<bool> {
     }
 }
 
-/// Unknown flags are refused before the interface is looked for, which is not there.
+/// Whether the kernel knows a flag of bind, asked by a socket that is not bound. Unknown
+/// flags are refused before the interface is looked for, which is not there.
 #[cold]
-fn has_bind_flag(fd: RawFd, flag: u16) -> Option<bool> {
+pub fn has_bind_flag(fd: RawFd, flag: u16) -> Option<bool> {
     match socket::bind(fd, NO_IFINDEX, 0, flag, -1) {
         Err(Errno::ENODEV) => Some(true),
         Err(Errno::EINVAL) => Some(false),
@@ -136,7 +136,7 @@ fn takes_umem(memory: &Mmap, flags: u32, tx_metadata_len: u32) -> Option<bool> {
 fn may_load() -> Option<bool> {
     let loaded = bpf::create_xskmap(1, program::MAP_NAME).and_then(|map| {
         let insns = program::instructions(map.raw());
-        bpf::load_xdp(&insns, PROBE_NAME, None).map(drop)
+        bpf::load_xdp(&insns, PROBE_NAME, None, 0).map(drop)
     });
     told(loaded, Errno::EPERM)
 }

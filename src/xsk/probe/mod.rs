@@ -15,7 +15,7 @@ use crate::xsk::bind::{find_index, open_control};
 use crate::xsk::error::{Error, fail};
 
 pub use answers::Answers;
-pub use kernel::Feature;
+pub use kernel::{Feature, has_bind_flag};
 pub use verdict::{MtuLimits, Verdict};
 
 /// All that is known of an interface.

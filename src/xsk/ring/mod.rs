@@ -130,8 +130,20 @@ impl Span {
         self.first.wrapping_add(self.count)
     }
 
+    /// Its first `n` entries, or all if there are fewer.
+    #[inline]
+    pub fn first(self, n: u32) -> Span {
+        Span { count: n.min(self.count), ..self }
+    }
+
+    /// The counter of the last one; any if there is none.
+    #[inline]
+    pub fn last(self) -> u32 {
+        self.end().wrapping_sub(1)
+    }
+
     /// The counters in it.
-    pub fn indices(self) -> impl Iterator<Item = u32> {
+    pub fn indices(self) -> impl DoubleEndedIterator<Item = u32> {
         (0..self.count).map(move |i| self.first.wrapping_add(i))
     }
 }
