@@ -41,6 +41,8 @@
 extern "C" {
 #endif
 
+struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
+
 /** The version of this header; xsk_version() tells the library's. */
 #define XSK_VERSION "1.0.0"
 #define XSK_VERSION_MAJOR 1
@@ -60,6 +62,10 @@ extern "C" {
 /** The same for xsk_port_open(). */
 #define XSK_PORT_PARAMS(...) \
 	((struct xsk_port_params){ .size = sizeof(struct xsk_port_params), __VA_ARGS__ })
+/** The same for xsk_program_create(). */
+#define XSK_PROGRAM_PARAMS(...) \
+	((struct xsk_program_params){ .size = sizeof(struct xsk_program_params), \
+				      .rule_size = sizeof(struct xsk_rule), __VA_ARGS__ })
 #endif
 
 /**
@@ -116,6 +122,42 @@ extern "C" {
 
 /** What xsk_socket_wait() waits for: half of the TX ring free. */
 #define XSK_WAIT_TX (1 << 1)
+
+/** What becomes of a packet: the default of the place where it is said. */
+#define XSK_ACTION_DEFAULT 0
+
+/**
+ * To the socket of the queue that it arrived on; to the kernel if there is none.
+ */
+#define XSK_ACTION_SOCKET 1
+
+/** To the kernel's network stack. */
+#define XSK_ACTION_PASS 2
+
+/** Nowhere. */
+#define XSK_ACTION_DROP 3
+
+/** `vlan`: there is no tag. */
+#define XSK_VLAN_NONE 4096
+
+/** `vlan`: there is a tag, whatever its id. */
+#define XSK_VLAN_ANY 8192
+
+/** `vlan`: there is a tag of id 0, which is for priority only. */
+#define XSK_VLAN_PRIORITY 16384
+
+/**
+ * `preset`: what keeps a machine reachable goes to the kernel, the rest to sockets.
+ * Rules for ARP, ICMP, ICMPv6 (with neighbor discovery), and TCP port 22 as the
+ * destination and as the source; default_action is XSK_ACTION_SOCKET.
+ */
+#define XSK_PRESET_ALL_BUT_CONTROL 1
+
+/**
+ * `preset`: what goes to UDP port `preset_port` goes to sockets, the rest to the
+ * kernel. One rule.
+ */
+#define XSK_PRESET_UDP_PORT 2
 
 /** `xdp_mode`: no default program is used by this socket. */
 #define XSK_MODE_NONE 0
@@ -339,6 +381,34 @@ extern "C" {
 struct xsk_port;
 
 /**
+ * An XDP program for the queues of an interface: which packets go to sockets, which
+ * to the kernel's network stack, and which nowhere.
+ *
+ * It is a description: any number of sockets and interfaces may use one, and it may
+ * be destroyed as soon as they are bound. Sockets and processes share what is attached
+ * to an interface if their programs are equal: the same rules in the same order, or
+ * the same instructions, and the same actions.
+ *
+ * A program decides by rules, of which the first that matches wins; by a filter in
+ * classic BPF; or not at all, which is the default: what arrives on a queue that has
+ * a socket goes to it.
+ *
+ * Rules look at headers as follows. The link layer is Ethernet, with up to two VLAN
+ * tags (0x8100 or 0x88a8) in the packet; a tag that the device took out is not seen
+ * (ethtool -K IF rxvlan off). Behind IPv4 there are its options, behind IPv6 up to
+ * eight extension headers (hop-by-hop, routing, destination, fragment,
+ * authentication) before the protocol. Ports are those of TCP, UDP and SCTP; what is
+ * inside of a tunnel is not looked at. What cannot be parsed goes to the kernel: a
+ * packet that has a third tag or more extension headers, that is shorter than its
+ * headers or its IP length say, or whose IP header is not of the version that the
+ * type says. It does so at the first rule that looks at that layer; rules before it
+ * are applied. A fragment of an IP packet, the first one too, has no ports, since
+ * they would tell of one fragment only: where all but the ports is as a rule wants
+ * it, the packet goes to the kernel, as does one that ends before its ports.
+ */
+struct xsk_program;
+
+/**
  * An RX or completion ring, for the inline helpers of <xdp/xsk.h>, which defines it.
  */
 struct xsk_ring_cons;
@@ -459,6 +529,119 @@ struct xsk_bind_params {
 	int32_t retry_ms;
 	/** The map for XSK_BIND_XSKMAP, read during the call only. */
 	int32_t xskmap_fd;
+	/**
+	 * The program to attach, or to join where an equal one is attached already; it
+	 * may be destroyed after the call. NULL: the default program.
+	 */
+	const struct xsk_program *program;
+};
+
+/**
+ * What packets a rule is for, and what becomes of them. A member that is 0 matches
+ * every packet; those that are not must all match.
+ */
+struct xsk_rule {
+	/** XSK_ACTION_...; default XSK_ACTION_SOCKET. */
+	uint32_t action;
+	/**
+	 * The Ethernet type behind all VLAN tags, in host byte order, from 0x600.
+	 */
+	uint16_t ether_type;
+	/** The id of the outer VLAN tag, 1 to 4094, or XSK_VLAN_... */
+	uint16_t vlan;
+	/** The same of the inner one, where there are two. */
+	uint16_t inner_vlan;
+	/** 4 or 6. */
+	uint8_t ip_version;
+	/**
+	 * The protocol that IP carries, behind extension headers: 17 for UDP.
+	 */
+	uint8_t ip_proto;
+	/**
+	 * How many bits of src_addr count, up to 32 or 128; needs ip_version.
+	 */
+	uint8_t src_bits;
+	/** The same of dst_addr. */
+	uint8_t dst_bits;
+	/** 0. */
+	uint16_t reserved;
+	/**
+	 * Addresses in network byte order, IPv4's in the first four bytes; 0 behind the
+	 * bits that count.
+	 */
+	uint8_t src_addr[16];
+	/** The same of the destination. */
+	uint8_t dst_addr[16];
+	/**
+	 * Ports of TCP, UDP and SCTP, in host byte order: the first of a range, and the
+	 * last. With 0 for the last, the first alone.
+	 */
+	uint16_t src_port;
+	/** The last. */
+	uint16_t src_port_last;
+	/** The same of the destination. */
+	uint16_t dst_port;
+	/** The last. */
+	uint16_t dst_port_last;
+	/**
+	 * Instead of a range any number of ports, each once, in any order; 1000 cost as
+	 * one. Read during the call only.
+	 */
+	const uint16_t *src_ports;
+	/** The same of the destination. */
+	const uint16_t *dst_ports;
+	/** Ports at src_ports. */
+	uint32_t src_port_count;
+	/** Ports at dst_ports. */
+	uint32_t dst_port_count;
+};
+
+/**
+ * What a program is to be; 0 means default everywhere but in `size` and, with rules,
+ * `rule_size`. All 0: the default program.
+ */
+struct xsk_program_params {
+	/** sizeof(struct xsk_program_params). */
+	uint32_t size;
+	/** sizeof(struct xsk_rule); XSK_PROGRAM_PARAMS() sets it. */
+	uint32_t rule_size;
+	/** Rules, in order; read during the call only. */
+	const struct xsk_rule *rules;
+	/** Rules at `rules`, at most 1024. */
+	uint32_t rule_count;
+	/** Instructions at `filter`, at most 4096. */
+	uint32_t filter_len;
+	/**
+	 * Instead of rules: classic BPF, from pcap_compile() or `tcpdump -dd`, for
+	 * Ethernet. Read during the call only. It does what it would do on a packet
+	 * socket of Linux: a load outside of the packet, or a division by 0, is no match;
+	 * X plus an offset, and shifts by X, wrap at 32 bits; what was not written to M[]
+	 * is 0. It returns 0 for no match; any other number is a match, of a whole packet.
+	 * Of what the network stack knows about a packet (SKF_AD_OFF) it may load the
+	 * interface's index, the CPU, a random number, and the VLAN tag, which is 0 as
+	 * tags are in the packet.
+	 */
+	const struct sock_filter *filter;
+	/**
+	 * What becomes of packets that the filter matches; default XSK_ACTION_SOCKET.
+	 */
+	uint32_t filter_action;
+	/**
+	 * What becomes of packets that nothing matches; default XSK_ACTION_PASS.
+	 */
+	uint32_t default_action;
+	/** XSK_PRESET_...: rules that follow those at `rules`; or 0. */
+	uint32_t preset;
+	/** For XSK_PRESET_UDP_PORT: 1 to 65535. */
+	uint32_t preset_port;
+};
+
+/** Packets that a rule decided on, and their bytes. */
+struct xsk_counter {
+	/** Packets. */
+	uint64_t packets;
+	/** Bytes of them, from the Ethernet header on. */
+	uint64_t bytes;
 };
 
 /** Counters of a socket, from its creation on. */
@@ -824,11 +1007,11 @@ int xsk_socket_create(struct xsk_socket **out,
 /**
  * Binds a socket to a queue of an interface and directs the queue's packets to it.
  *
- * Unless the flags say otherwise, a socket that receives uses the default XDP
- * program: what arrives on a queue that has a socket goes there, the rest to the
- * kernel. The program is attached by a BPF link, and joined where another socket
- * or process has attached it already; it leaves with the last of them, however
- * that ends.
+ * Unless the flags say otherwise, a socket that receives uses an XDP program: that of
+ * the parameters, or the default one, by which what arrives on a queue that has a
+ * socket goes there and the rest to the kernel. The program is attached by a BPF link,
+ * and joined where another socket or process has attached an equal one already; it
+ * leaves with the last of them, however that ends.
  *
  * @param[in] socket    a socket that is not bound
  * @param[in] ifname    the interface, in this thread's network namespace
@@ -839,12 +1022,16 @@ int xsk_socket_create(struct xsk_socket **out,
  *                     such queue, or the driver refuses it
  * @retval -ENODEV     no interface has that name
  * @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
- *                     program is on the interface; or the socket is bound already
+ *                     program is on the interface, or one of this library's that
+ *                     differs: the sentence says in what; or the socket is bound
+ *                     already
  * @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none;
  *                     or the kernel has no XDP links (before Linux 5.9)
  * @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
  *                     or CAP_SYS_ADMIN to join that of another process
- * @retval -E2BIG      the XSKMAP has no place for the queue
+ * @retval -EACCES     CAP_PERFMON is missing, which rules and filters need
+ * @retval -E2BIG      the XSKMAP has no place for the queue, or the program is too
+ *                     complex for the kernel
  * @note Threads: no other call on this socket may run. Sleeps, at most some
  *       retry_ms. After a failure the socket is as before and can be bound again;
  *       if only the XSKMAP refused it, it stays bound and can be destroyed.
@@ -937,6 +1124,75 @@ int xsk_socket_wait(struct xsk_socket *socket,
  * @note Threads: any. Before Linux 5.11 the call also sends what is in the TX ring.
  */
 int xsk_socket_check(const struct xsk_socket *socket);
+
+/**
+ * Creates a program, to be given to xsk_socket_bind() or xsk_program_replace().
+ *
+ * @param[out] out     the new program; untouched on failure. Release it with
+ *                     xsk_program_destroy(), whenever.
+ * @param[in]  params  read during the call only; NULL for the default program
+ * @retval 0        created; nothing is loaded yet
+ * @retval -EINVAL  out is NULL, a parameter is out of range, or a rule or an
+ *                  instruction is wrong: the sentence says which and why
+ * @retval -E2BIG   too many rules, or a program too long for any kernel
+ * @retval -ENOMEM  no memory
+ * @note Threads: any.
+ */
+int xsk_program_create(struct xsk_program **out,
+		       const struct xsk_program_params *params);
+
+/**
+ * Destroys a program. Sockets that were bound with it go on.
+ *
+ * @param[in] program  gone afterwards; NULL is nothing to do
+ * @note Threads: no other call with this program may run.
+ */
+void xsk_program_destroy(struct xsk_program *program);
+
+/**
+ * Puts another program in the place of the one that brings a socket its packets.
+ *
+ * It does so between two packets: none is lost, and every socket stays where it is.
+ * It holds for all sockets and processes that share the program; who joins later
+ * must want the new one. Counters start at 0.
+ *
+ * @param[in] socket   bound, with a program of the library's
+ * @param[in] program  the new one; NULL for the default program
+ * @retval 0          replaced
+ * @retval -EINVAL    socket is NULL
+ * @retval -ENOTCONN  the socket is not bound, or uses no program of the library's
+ * @retval -EPERM     CAP_NET_ADMIN or CAP_BPF is missing
+ * @retval -EACCES    CAP_PERFMON is missing, which rules and filters need
+ * @retval -E2BIG     the program is too complex for the kernel
+ * @note Threads: any, but for xsk_socket_bind() and xsk_socket_destroy() on this
+ *       socket. May sleep some tens of milliseconds. Linux 5.9.
+ */
+int xsk_program_replace(struct xsk_socket *socket,
+			const struct xsk_program *program);
+
+/**
+ * Reads how many packets each rule has decided on.
+ *
+ * One counter for each rule, in order (one for a filter); then one for packets that
+ * nothing matched; then one for those that went to the kernel because they could not
+ * be parsed. They are of all queues and all processes since the program was attached.
+ *
+ * @param[in]  socket    bound, with a program of the library's
+ * @param[out] counters  room for n; the first n are written, or as many as there are
+ * @param[in]  n         0 to ask how many there are
+ * @retval >=0        how many there are; 0 for the default program, which counts
+ *                    nothing
+ * @retval -EINVAL    socket is NULL, or counters is and n is not 0
+ * @retval -ENOTCONN  the socket is not bound, or uses no program of the library's
+ * @retval -EPERM     another process has replaced the program, and CAP_SYS_ADMIN is
+ *                    missing to find the new one
+ * @retval -ENOMEM    no memory
+ * @note Threads: as for xsk_program_replace(). A packet may be counted between two
+ *       counters; a counter's bytes may lag behind its packets by one packet.
+ */
+int xsk_program_counters(const struct xsk_socket *socket,
+			 struct xsk_counter *counters,
+			 uint32_t n);
 
 /**
  * Reads the counters of a socket.

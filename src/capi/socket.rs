@@ -107,11 +107,11 @@ pub unsafe extern "C" fn xsk_socket_create(
 
 /// Binds a socket to a queue of an interface and directs the queue's packets to it.
 ///
-/// Unless the flags say otherwise, a socket that receives uses the default XDP
-/// program: what arrives on a queue that has a socket goes there, the rest to the
-/// kernel. The program is attached by a BPF link, and joined where another socket
-/// or process has attached it already; it leaves with the last of them, however
-/// that ends.
+/// Unless the flags say otherwise, a socket that receives uses an XDP program: that of
+/// the parameters, or the default one, by which what arrives on a queue that has a
+/// socket goes there and the rest to the kernel. The program is attached by a BPF link,
+/// and joined where another socket or process has attached an equal one already; it
+/// leaves with the last of them, however that ends.
 ///
 /// @param[in] socket    a socket that is not bound
 /// @param[in] ifname    the interface, in this thread's network namespace
@@ -122,12 +122,16 @@ pub unsafe extern "C" fn xsk_socket_create(
 ///                     such queue, or the driver refuses it
 /// @retval -ENODEV     no interface has that name
 /// @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
-///                     program is on the interface; or the socket is bound already
+///                     program is on the interface, or one of this library's that
+///                     differs: the sentence says in what; or the socket is bound
+///                     already
 /// @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none;
 ///                     or the kernel has no XDP links (before Linux 5.9)
 /// @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
 ///                     or CAP_SYS_ADMIN to join that of another process
-/// @retval -E2BIG      the XSKMAP has no place for the queue
+/// @retval -EACCES     CAP_PERFMON is missing, which rules and filters need
+/// @retval -E2BIG      the XSKMAP has no place for the queue, or the program is too
+///                     complex for the kernel
 /// @note Threads: no other call on this socket may run. Sleeps, at most some
 ///       retry_ms. After a failure the socket is as before and can be bound again;
 ///       if only the XSKMAP refused it, it stays bound and can be destroyed.
@@ -214,7 +218,9 @@ unsafe fn bind(
     let ifname = unsafe { CStr::from_ptr(ifname) };
     // SAFETY: the caller's promise.
     let params = unsafe { copy_params(params) }?;
-    socket.bind(ifname.to_bytes(), queue_id, &bind_config(&params)?)
+    // SAFETY: its program is NULL or alive, as the caller promises.
+    let config = unsafe { bind_config(&params) }?;
+    socket.bind(ifname.to_bytes(), queue_id, &config)
 }
 
 pub(super) fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {

@@ -176,7 +176,7 @@ pub unsafe extern "C" fn xsk_socket_info(
             told.queue_id = bond.place.queue_id;
             told.zero_copy = bond.zero_copy.into();
             told.need_wakeup = bond.need_wakeup.into();
-            if let Some((id, mode)) = bond.program {
+            if let Some((id, mode)) = bond.program() {
                 told.program_id = id;
                 told.xdp_mode = match mode {
                     XdpMode::Generic => XSK_MODE_SKB,

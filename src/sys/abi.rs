@@ -12,6 +12,17 @@ pub struct Desc {
     pub options: u32,
 }
 
+/// An instruction of classic BPF: `struct sock_filter` of <linux/filter.h>.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SockFilter {
+    pub code: u16,
+    /// Instructions to jump over if a condition holds, and if it does not.
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+
 /// Where one ring lies in its mapping: `struct xdp_ring_offset`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,6 +5,7 @@ use crate::sys::abi::{MIN_CHUNK_SIZE, PACKET_HEADROOM};
 use crate::sys::{Errno, RawFd, process};
 use crate::xsk::Error;
 use crate::xsk::error::fail;
+use crate::xsk::program::{self, Program};
 
 const FRAME_COUNT: u32 = 4096;
 const FRAME_SIZE: u32 = 4096;
@@ -231,10 +232,10 @@ pub enum XdpMode {
 }
 
 /// What brings packets to the socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Steering {
-    /// The default program, attached or joined; None: native, else generic.
-    Default(Option<XdpMode>),
+#[derive(Clone, Copy)]
+pub enum Steering<'a> {
+    /// A program of the library's, attached or joined; None: native, else generic.
+    Program(Option<XdpMode>, &'a Program),
     /// An XSKMAP of the caller's, in a program of the caller's.
     Xskmap(RawFd),
     /// Nothing: the caller sees to it.
@@ -242,21 +243,21 @@ pub enum Steering {
 }
 
 /// How to bind.
-#[derive(Clone, Copy, Debug)]
-pub struct BindConfig {
+#[derive(Clone, Copy)]
+pub struct BindConfig<'a> {
     pub copy: CopyMode,
     pub need_wakeup: bool,
-    pub steering: Steering,
+    pub steering: Steering<'a>,
     /// How long to try while the queue or the interface is busy; 0 for once.
     pub retry_ms: u32,
 }
 
-impl Default for BindConfig {
-    fn default() -> BindConfig {
+impl Default for BindConfig<'_> {
+    fn default() -> Self {
         BindConfig {
             copy: CopyMode::Auto,
             need_wakeup: true,
-            steering: Steering::Default(None),
+            steering: Steering::Program(None, &program::DEFAULT),
             retry_ms: RETRY_MS,
         }
     }

@@ -1,7 +1,7 @@
 //! The core: what an AF_XDP socket is and does. Safe Rust but for the ring; no
 //! system calls, which are `sys`'s, and no C types, which are `capi`'s.
 
-mod attachment;
+pub mod attachment;
 mod bind;
 pub mod config;
 pub mod counters;
@@ -13,7 +13,7 @@ pub mod logger;
 pub mod packet;
 pub mod port;
 pub mod probe;
-mod program;
+pub mod program;
 mod quarantine;
 mod registrations;
 pub mod ring;
@@ -24,8 +24,8 @@ pub mod tx;
 pub mod umem;
 pub mod wake;
 
-pub use crate::sys::abi::Desc;
-pub use crate::sys::heap::{Shared, try_box};
+pub use crate::sys::abi::{Desc, SockFilter};
+pub use crate::sys::heap::{Shared, try_box, try_slice};
 pub use crate::sys::socket::Ready;
 pub use crate::sys::{Errno, RawFd, preserve_errno, set_errno};
 pub use error::Error;

@@ -47,6 +47,10 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	REFUSED(xsk_socket_check(NULL), "socket is NULL");
 	REFUSED(xsk_socket_stats(NULL, &stats), "socket is NULL");
 	REFUSED(xsk_socket_info(NULL, &info), "socket is NULL");
+	REFUSED(xsk_program_create(NULL, NULL), "out is NULL");
+	xsk_program_destroy(NULL);
+	REFUSED(xsk_program_replace(NULL, NULL), "socket is NULL");
+	REFUSED(xsk_program_counters(NULL, NULL, 0), "socket is NULL");
 	REFUSED(xsk_rx_burst(NULL, &buf, 1), "socket is NULL");
 	REFUSED(xsk_tx_burst(NULL, &buf, 1), "socket is NULL");
 	CHECK_EQ(xsk_buf_alloc(NULL, &buf, 1), 0);
@@ -123,6 +127,7 @@ static void null_behind_the_first_place(struct xsk_umem *umem, struct xsk_socket
 	REFUSED(xsk_socket_open(&none, umem, NULL, 0, NULL, NULL), "ifname is NULL");
 	REFUSED(xsk_socket_stats(sock, NULL), "xsk_socket_stats is NULL");
 	REFUSED(xsk_socket_info(sock, NULL), "xsk_socket_info is NULL");
+	REFUSED(xsk_program_counters(sock, NULL, 1), "counters is NULL");
 	REFUSED(xsk_rx_burst(sock, NULL, 1), "bufs is NULL");
 	REFUSED(xsk_tx_burst(sock, NULL, 1), "bufs is NULL");
 	CHECK_EQ(xsk_buf_alloc(sock, NULL, 1), 0);
@@ -175,6 +180,8 @@ static void nonsense(struct xsk_umem *umem, struct xsk_socket *sock)
 		struct xsk_umem_params umem_params = { .size = size };
 		struct xsk_socket_params params = { .size = size };
 		struct xsk_bind_params bind_params = { .size = size };
+		struct xsk_program_params program_params = { .size = size };
+		struct xsk_program *program = NULL;
 
 		REFUSED(xsk_umem_create(&new_umem, &umem_params), "xsk_umem_params.size");
 		REFUSED(xsk_socket_create(&new_sock, umem, &params), "xsk_socket_params.size");
@@ -182,6 +189,7 @@ static void nonsense(struct xsk_umem *umem, struct xsk_socket *sock)
 			"xsk_bind_params.size");
 		REFUSED(xsk_socket_open(&new_sock, umem, XA, 1, &params, NULL),
 			"xsk_socket_params.size");
+		REFUSED(xsk_program_create(&program, &program_params), "xsk_program_params.size");
 	}
 	for (uint32_t bit = 0; bit < 32; bit++) {
 		uint32_t flags = 1u << bit;

@@ -5,6 +5,7 @@ use crate::sys::abi::{MIN_CHUNK_SIZE, USE_NEED_WAKEUP, UmemReg};
 use crate::sys::netdev::Control;
 use crate::sys::socket::{self, RingKind};
 use crate::sys::{Errno, Mmap, OwnedFd, RawFd, bpf, process, sysfs};
+use crate::xsk::error::Error;
 use crate::xsk::probe::answers::{Answers, Question};
 use crate::xsk::probe::verdict::Verdict;
 use crate::xsk::program::{self, PROBE_NAME};
@@ -135,8 +136,8 @@ fn takes_umem(memory: &Mmap, flags: u32, tx_metadata_len: u32) -> Option<bool> {
 #[cold]
 fn may_load() -> Option<bool> {
     let loaded = bpf::create_xskmap(1, program::MAP_NAME).and_then(|map| {
-        let insns = program::instructions(map.raw());
-        bpf::load_xdp(&insns, PROBE_NAME, None).map(drop)
+        let code = program::default(map.raw()).map_err(Error::errno)?;
+        bpf::load_xdp(code.insns(), PROBE_NAME, None).map(drop)
     });
     told(loaded, Errno::EPERM)
 }
