@@ -78,6 +78,7 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	CHECK(descs == &desc && room == &desc && addrs == &addr && places == &addr);
 	CHECK(xsk_socket_rx_ring(NULL) == NULL && xsk_socket_tx_ring(NULL) == NULL);
 	CHECK(xsk_socket_fill_ring(NULL) == NULL && xsk_socket_comp_ring(NULL) == NULL);
+	CHECK(xsk_socket_rx_monitor(NULL) == NULL);
 	CHECK_EQ(xsk_fill_reserve(NULL, 1, &idx), 0);
 	CHECK(xsk_fill_addr(NULL, 0) == NULL);
 	CHECK_EQ(xsk_fill_submit(NULL, 1), 0);
