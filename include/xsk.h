@@ -513,6 +513,12 @@ struct xsk_socket_params {
 	uint32_t fill_size;
 	/** Default the UMEM's, or 1 for a socket that only receives. */
 	uint32_t comp_size;
+	/**
+	 * Descriptors that one kick sends in copy mode: 32 to `tx_size`, Linux 6.17. Less
+	 * bounds the time in the call, more saves calls. Default the whole TX ring where
+	 * the kernel can, else what it does by itself; xsk_socket_info() says how many.
+	 */
+	uint32_t tx_budget;
 };
 
 /** How to bind; 0 means default everywhere but in `size`. */
@@ -723,8 +729,9 @@ struct xsk_socket_info {
 	/** Entries of the completion ring. */
 	uint32_t comp_size;
 	/**
-	 * Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the
-	 * size of the TX ring. 32 stands here also on Linux 5.10, which sends 16.
+	 * Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the size of
+	 * the TX ring or what xsk_socket_params asked for. 32 stands here also on Linux 5.10,
+	 * which sends 16.
 	 */
 	uint32_t tx_budget;
 	/** 0. */
@@ -995,6 +1002,8 @@ uint32_t xsk_umem_free(struct xsk_umem *umem,
  * @param[in]  params  read during the call only; NULL for the defaults
  * @retval 0        created
  * @retval -EINVAL  out or umem is NULL, or a parameter is out of range
+ * @retval -ENOPROTOOPT  a parameter asks for what this kernel does not have: tx_budget
+ *                  before Linux 6.17
  * @retval -EPERM   CAP_NET_RAW is missing
  * @retval -ENOMEM  no memory for the rings
  * @note Threads: any. May sleep. The socket belongs to the network namespace that

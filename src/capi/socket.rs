@@ -47,6 +47,10 @@ pub struct xsk_socket_params {
     pub fill_size: u32,
     /// Default the UMEM's, or 1 for a socket that only receives.
     pub comp_size: u32,
+    /// Descriptors that one kick sends in copy mode: 32 to `tx_size`, Linux 6.17. Less
+    /// bounds the time in the call, more saves calls. Default the whole TX ring where
+    /// the kernel can, else what it does by itself; xsk_socket_info() says how many.
+    pub tx_budget: u32,
 }
 
 // SAFETY: repr(C), the size first, zero is a value of each member.
@@ -82,6 +86,8 @@ pub(super) unsafe fn socket_ref<'a>(socket: *const xsk_socket) -> Result<&'a Soc
 /// @param[in]  params  read during the call only; NULL for the defaults
 /// @retval 0        created
 /// @retval -EINVAL  out or umem is NULL, or a parameter is out of range
+/// @retval -ENOPROTOOPT  a parameter asks for what this kernel does not have: tx_budget
+///                  before Linux 6.17
 /// @retval -EPERM   CAP_NET_RAW is missing
 /// @retval -ENOMEM  no memory for the rings
 /// @note Threads: any. May sleep. The socket belongs to the network namespace that
@@ -245,6 +251,7 @@ pub(super) fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, 
         fill_size: params.fill_size,
         comp_size: params.comp_size,
         sharers: 1,
+        tx_budget: params.tx_budget,
     })
 }
 

@@ -89,8 +89,9 @@ pub struct xsk_socket_info {
     pub fill_size: u32,
     /// Entries of the completion ring.
     pub comp_size: u32,
-    /// Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the
-    /// size of the TX ring. 32 stands here also on Linux 5.10, which sends 16.
+    /// Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the size of
+    /// the TX ring or what xsk_socket_params asked for. 32 stands here also on Linux 5.10,
+    /// which sends 16.
     pub tx_budget: u32,
     /// 0.
     pub reserved: u32,

@@ -182,7 +182,14 @@ pub struct SocketConfig {
     pub comp_size: u32,
     /// How many sockets leave each other their part of the UMEM's frames; 0 is one.
     pub sharers: u32,
+    /// Descriptors that one send moves in copy mode; 0 for a whole TX ring if the kernel
+    /// can.
+    pub tx_budget: u32,
 }
+
+/// What one send moves in copy mode unless the kernel is told otherwise, and the least
+/// that it can be told: `TX_BATCH_SIZE` of the kernel's net/xdp/xsk.c (16 in 5.10).
+pub const KERNEL_TX_BUDGET: u32 = 32;
 
 impl SocketConfig {
     /// With defaults in place of zeros, and checked. A ring of the other direction
@@ -202,6 +209,15 @@ impl SocketConfig {
         if sends {
             default(&mut self.tx_size, RING_SIZE);
             check_ring("socket: tx_size", self.tx_size)?;
+        }
+        if self.tx_budget != 0 && !(KERNEL_TX_BUDGET..=self.tx_size).contains(&self.tx_budget) {
+            return fail!(
+                Errno::EINVAL,
+                "socket: tx_budget {} is out of range: the kernel takes {KERNEL_TX_BUDGET} to \
+                 tx_size, {}",
+                self.tx_budget,
+                self.tx_size
+            );
         }
         // The kernel binds no socket without both, whatever the direction.
         default(&mut self.fill_size, if receives { umem.fill_size } else { 1 });
@@ -315,5 +331,12 @@ mod tests {
         let wrong = SocketConfig { direction: rx, tx_size: 64, ..Default::default() };
         assert!(wrong.resolved(&umem).is_err());
         assert!(SocketConfig { rx_size: 100, ..Default::default() }.resolved(&umem).is_err());
+        let budget = |tx_budget, direction| {
+            SocketConfig { tx_budget, tx_size: 64, direction, ..Default::default() }.resolved(&umem)
+        };
+        assert!(budget(32, tx).is_ok() && budget(64, tx).is_ok() && budget(0, tx).is_ok());
+        assert!(budget(31, tx).is_err() && budget(65, tx).is_err());
+        let without = SocketConfig { tx_budget: 32, direction: rx, ..Default::default() };
+        assert!(without.resolved(&umem).is_err());
     }
 }

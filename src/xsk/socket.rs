@@ -9,7 +9,7 @@ use crate::sys::heap::{Apart, Shared};
 use crate::sys::socket::{self, Ready, RingKind};
 use crate::sys::{Errno, Mmap, OwnedFd, RawFd};
 use crate::xsk::bind::Bond;
-use crate::xsk::config::SocketConfig;
+use crate::xsk::config::{KERNEL_TX_BUDGET, SocketConfig};
 use crate::xsk::counters::{Counters, Totals};
 use crate::xsk::error::{Error, error, fail};
 use crate::xsk::ring::{Consumer, Lent, Producer};
@@ -47,10 +47,6 @@ pub(super) struct Rings {
     pub(super) comp: Consumer<u64>,
 }
 
-/// What one send moves in copy mode unless the kernel is told otherwise:
-/// `TX_BATCH_SIZE` of the kernel's net/xdp/xsk.c (16 in 5.10).
-const KERNEL_TX_BUDGET: u32 = 32;
-
 impl Socket {
     /// Makes a socket and its rings, not yet bound to anything.
     pub fn create(umem: &Shared<Umem>, config: SocketConfig) -> Result<Socket, Error> {
@@ -86,7 +82,7 @@ impl Socket {
         config: SocketConfig,
         rings: Rings,
     ) -> Result<Socket, Error> {
-        let raised = raise_tx_budget(fd.raw(), config.tx_size);
+        let raised = set_tx_budget(fd.raw(), &config)?;
         let waker = Waker::new(fd.raw());
         let share = umem.geometry().frame_count() / config.sharers.max(1);
         // Half of the frames at most wait for packets; the others are for sending.
@@ -258,16 +254,24 @@ pub(super) fn map_ring<R>(
     socket::map_ring(fd, kind, len).and_then(|map| over(map, at, size, lent))
 }
 
-/// Lets one send move a whole TX ring in copy mode, and says what it moves; None
-/// before Linux 6.17, which cannot be asked.
-fn raise_tx_budget(fd: RawFd, tx_size: u32) -> Option<u32> {
-    if tx_size == 0 {
-        return Some(KERNEL_TX_BUDGET);
-    }
-    match socket::set_tx_budget(fd, tx_size.max(KERNEL_TX_BUDGET)) {
-        Ok(()) => Some(tx_size),
+/// Lets one send move as much as was asked for in copy mode, or a whole TX ring, and says
+/// what it moves; None before Linux 6.17, which cannot be asked.
+fn set_tx_budget(fd: RawFd, config: &SocketConfig) -> Result<Option<u32>, Error> {
+    let (asked, size) = (config.tx_budget, config.tx_size);
+    let budget = match asked {
+        0 if size == 0 => return Ok(Some(KERNEL_TX_BUDGET)),
+        0 => size.max(KERNEL_TX_BUDGET),
+        asked => asked,
+    };
+    match socket::set_tx_budget(fd, budget) {
+        Ok(()) => Ok(Some(budget)),
+        Err(e) if asked != 0 => fail!(
+            e,
+            "socket: the kernel takes no tx_budget, which needs Linux 6.17: {e}; leave it 0 for \
+             what there is"
+        ),
         // A TX ring of fewer entries.
-        Err(Errno::EACCES) => Some(KERNEL_TX_BUDGET),
-        Err(_) => None,
+        Err(Errno::EACCES) => Ok(Some(KERNEL_TX_BUDGET)),
+        Err(_) => Ok(None),
     }
 }
