@@ -117,6 +117,13 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
 /** The socket only sends: it has no RX ring, and needs no XDP program. */
 #define XSK_SOCKET_TX_ONLY (1 << 1)
 
+/**
+ * Busy polling in the place of the device's interrupts, which stay off for
+ * /sys/class/net/DEV/gro_flush_timeout (nanoseconds) after each poll, if
+ * napi_defer_hard_irqs beside it is not 0. Linux 5.11; needs CAP_NET_ADMIN.
+ */
+#define XSK_SOCKET_PREFER_BUSY_POLL (1 << 2)
+
 /** What xsk_socket_wait() waits for: a received packet. */
 #define XSK_WAIT_RX (1 << 0)
 
@@ -503,7 +510,10 @@ struct xsk_umem_info {
 struct xsk_socket_params {
 	/** sizeof(struct xsk_socket_params). */
 	uint32_t size;
-	/** XSK_SOCKET_RX_ONLY or XSK_SOCKET_TX_ONLY; 0 for both ways. */
+	/**
+	 * XSK_SOCKET_RX_ONLY or XSK_SOCKET_TX_ONLY, neither for both ways;
+	 * XSK_SOCKET_PREFER_BUSY_POLL.
+	 */
 	uint32_t flags;
 	/** Default 2048; must be 0 for a socket that only sends. */
 	uint32_t rx_size;
@@ -519,6 +529,21 @@ struct xsk_socket_params {
 	 * the kernel can, else what it does by itself; xsk_socket_info() says how many.
 	 */
 	uint32_t tx_budget;
+	/**
+	 * Busy polling, if not 0: the kernel fetches packets from the device, and sends,
+	 * during calls of this socket, on the caller's processor. The calls are kicks, which
+	 * then always enter the kernel, xsk_rx_burst() that finds the RX ring empty,
+	 * xsk_tx_burst() and xsk_socket_wait(). A program that uses the rings alone must kick
+	 * whatever their flags say. It is the option SO_BUSY_POLL; the calls here do not
+	 * wait, so that any number will do (20, say). Linux 5.11; some kernels want
+	 * CAP_NET_ADMIN for it. xsk_socket_create() fails where it cannot be had.
+	 */
+	uint32_t busy_poll_us;
+	/**
+	 * Packets that a poll fetches at most, to 65535: the option SO_BUSY_POLL_BUDGET.
+	 * Default the kernel's, 8; any needs CAP_NET_ADMIN.
+	 */
+	uint32_t busy_poll_budget;
 };
 
 /** How to bind; 0 means default everywhere but in `size`. */
@@ -734,8 +759,17 @@ struct xsk_socket_info {
 	 * which sends 16.
 	 */
 	uint32_t tx_budget;
-	/** 0. */
-	uint32_t reserved;
+	/**
+	 * What xsk_socket_params asked for, which the kernel has then: 0 without busy
+	 * polling.
+	 */
+	uint32_t busy_poll_us;
+	/**
+	 * Packets that a poll fetches at most; 0 for the kernel's own number.
+	 */
+	uint32_t busy_poll_budget;
+	/** 1 if polls are in the place of interrupts. */
+	uint32_t prefer_busy_poll;
 };
 
 /**
@@ -1003,8 +1037,9 @@ uint32_t xsk_umem_free(struct xsk_umem *umem,
  * @retval 0        created
  * @retval -EINVAL  out or umem is NULL, or a parameter is out of range
  * @retval -ENOPROTOOPT  a parameter asks for what this kernel does not have: tx_budget
- *                  before Linux 6.17
- * @retval -EPERM   CAP_NET_RAW is missing
+ *                  before Linux 6.17, busy polling before 5.11 or without
+ *                  CONFIG_NET_RX_BUSY_POLL
+ * @retval -EPERM   CAP_NET_RAW is missing, or CAP_NET_ADMIN for busy polling
  * @retval -ENOMEM  no memory for the rings
  * @note Threads: any. May sleep. The socket belongs to the network namespace that
  *       the thread is in. Linux 5.4.
@@ -1751,7 +1786,8 @@ struct xsk_ring_cons *xsk_socket_comp_ring(struct xsk_socket *socket);
  *
  * In copy mode that is always so, the kernel sends during the call, and one call
  * moves at most the tx_budget of xsk_socket_info(), and nothing behind an invalid
- * descriptor, which the next call skips: both are XSK_KICK_AGAIN.
+ * descriptor, which the next call skips: both are XSK_KICK_AGAIN. With busy polling
+ * the flag does not matter: the kernel sends and completes during the call.
  *
  * @param[in] socket  a bound socket
  * @param[in] flags   XSK_KICK_FORCE or 0
@@ -1771,7 +1807,8 @@ int xsk_tx_kick(struct xsk_socket *socket,
 
 /**
  * Has the kernel receive into what is in the fill ring, if the ring's flag asks
- * for it. The flag is the fill ring's: the kernel sets none on the RX ring.
+ * for it. The flag is the fill ring's: the kernel sets none on the RX ring. With busy
+ * polling it does not matter: the kernel fetches packets during the call.
  *
  * @param[in] socket  a bound socket
  * @param[in] flags   XSK_KICK_FORCE or 0

@@ -93,8 +93,13 @@ pub struct xsk_socket_info {
     /// the TX ring or what xsk_socket_params asked for. 32 stands here also on Linux 5.10,
     /// which sends 16.
     pub tx_budget: u32,
-    /// 0.
-    pub reserved: u32,
+    /// What xsk_socket_params asked for, which the kernel has then: 0 without busy
+    /// polling.
+    pub busy_poll_us: u32,
+    /// Packets that a poll fetches at most; 0 for the kernel's own number.
+    pub busy_poll_budget: u32,
+    /// 1 if polls are in the place of interrupts.
+    pub prefer_busy_poll: u32,
 }
 
 // SAFETY: repr(C), the size first, zero is a value of each member.
@@ -166,6 +171,9 @@ pub unsafe extern "C" fn xsk_socket_info(
             fill_size: config.fill_size,
             comp_size: config.comp_size,
             tx_budget: socket.tx_budget(),
+            busy_poll_us: config.busy_poll.us,
+            busy_poll_budget: config.busy_poll.budget,
+            prefer_busy_poll: config.busy_poll.prefer.into(),
             ..xsk_socket_info::default()
         };
         if let Some(bond) = socket.bond() {

@@ -4,6 +4,7 @@
 use crate::sys::abi::{MIN_CHUNK_SIZE, PACKET_HEADROOM};
 use crate::sys::{Errno, RawFd, process};
 use crate::xsk::Error;
+use crate::xsk::busy::BusyPoll;
 use crate::xsk::error::fail;
 use crate::xsk::program::{self, Program};
 
@@ -185,6 +186,7 @@ pub struct SocketConfig {
     /// Descriptors that one send moves in copy mode; 0 for a whole TX ring if the kernel
     /// can.
     pub tx_budget: u32,
+    pub busy_poll: BusyPoll,
 }
 
 /// What one send moves in copy mode unless the kernel is told otherwise, and the least
@@ -219,6 +221,7 @@ impl SocketConfig {
                 self.tx_size
             );
         }
+        self.busy_poll.check()?;
         // The kernel binds no socket without both, whatever the direction.
         default(&mut self.fill_size, if receives { umem.fill_size } else { 1 });
         default(&mut self.comp_size, if sends { umem.comp_size } else { 1 });

@@ -3,6 +3,7 @@
 
 pub mod attachment;
 mod bind;
+pub mod busy;
 pub mod config;
 pub mod counters;
 pub mod error;

@@ -83,7 +83,8 @@ impl Socket {
         rings: Rings,
     ) -> Result<Socket, Error> {
         let raised = set_tx_budget(fd.raw(), &config)?;
-        let waker = Waker::new(fd.raw());
+        config.busy_poll.set(fd.raw())?;
+        let waker = Waker::new(fd.raw(), config.busy_poll.is_on());
         let share = umem.geometry().frame_count() / config.sharers.max(1);
         // Half of the frames at most wait for packets; the others are for sending.
         let target = config.fill_size.min(share / 2).max(1);

@@ -108,11 +108,14 @@ impl TxSide {
             return fail!(Errno::EOPNOTSUPP, "tx kick: the socket only receives");
         }
         self.side.waker.place()?;
-        if force || self.tx.needs_wakeup(self.side.waker.copies()) {
-            self.wake()
-        } else {
-            Ok(Kick::Done)
-        }
+        if force || self.wants_call() { self.wake() } else { Ok(Kick::Done) }
+    }
+
+    /// Whether the kernel sees only by a call what is in the ring.
+    #[inline]
+    fn wants_call(&self) -> bool {
+        let waker = &self.side.waker;
+        self.tx.needs_wakeup(waker.copies()) || waker.polls()
     }
 
     fn wake(&self) -> Result<Kick, Error> {
@@ -210,13 +213,12 @@ impl TxSide {
     /// call moves 32 descriptors unless the TX budget says more, and a completion
     /// ring that is full stops it.
     fn flush(&mut self) -> Result<(), Error> {
-        let steady = self.side.waker.copies();
-        if !self.tx.needs_wakeup(steady) {
+        if !self.wants_call() {
             return Ok(());
         }
         let mut left = self.tx.unconsumed().count;
         let mut untold = if self.tells { 0 } else { left / SMALLEST_BUDGET };
-        while left != 0 && self.tx.needs_wakeup(steady) && self.wake()? == Kick::Again {
+        while left != 0 && self.wants_call() && self.wake()? == Kick::Again {
             self.reap();
             let still = self.tx.unconsumed().count;
             // Bounded: each round takes at least one descriptor, and none is added. Where
