@@ -74,6 +74,21 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
  */
 #define XSK_UMEM_HUGE_PAGES (1 << 0)
 
+/**
+ * Something may be asked for single packets that are sent: xsk_buf_request_checksum()
+ * and others. 32 bytes in front of each such packet belong to that: xsk_buf_alloc() and
+ * xsk_umem_alloc() leave room for them behind the headroom, and no packet can be sent
+ * from closer to its frame's start. Linux 6.8.
+ */
+#define XSK_UMEM_TX_METADATA (1 << 2)
+
+/**
+ * With XSK_UMEM_TX_METADATA: in copy mode the kernel makes checksums itself, whatever the
+ * driver could do, so that they are right on interfaces like veth too. It costs time.
+ * Linux 6.8.
+ */
+#define XSK_UMEM_TX_SW_CSUM (1 << 3)
+
 /** The kernel copies packets, whatever the driver could do. */
 #define XSK_BIND_COPY (1 << 0)
 
@@ -438,6 +453,12 @@ struct xsk_ring_prod;
 struct xsk_socket;
 
 /**
+ * What stands in front of a packet to be sent; <linux/if_xdp.h> defines it, since Linux
+ * 6.8.
+ */
+struct xsk_tx_metadata;
+
+/**
  * Packet memory shared with the kernel, cut into frames of one size.
  *
  * An address in it is the offset of a byte from its start.
@@ -448,7 +469,9 @@ struct xsk_umem;
 struct xsk_umem_params {
 	/** sizeof(struct xsk_umem_params). */
 	uint32_t size;
-	/** XSK_UMEM_HUGE_PAGES, or 0. */
+	/**
+	 * XSK_UMEM_HUGE_PAGES, XSK_UMEM_TX_METADATA, XSK_UMEM_TX_SW_CSUM, or 0.
+	 */
 	uint32_t flags;
 	/**
 	 * Memory of the program's, page-aligned and writable; it must stay until the
@@ -500,6 +523,13 @@ struct xsk_umem_info {
 	uint32_t headroom;
 	/** 1 if the library mapped it on 2 MiB pages. */
 	uint32_t huge_pages;
+	/**
+	 * Bytes in front of each sent packet that its metadata has: 0, or 32 with
+	 * XSK_UMEM_TX_METADATA.
+	 */
+	uint32_t tx_metadata_len;
+	/** 0. */
+	uint32_t reserved;
 };
 
 /**
@@ -787,10 +817,24 @@ struct xsk_buf {
 	 * Bytes of the packet; from xsk_buf_alloc() the room from `data` on.
 	 */
 	uint32_t len;
-	/** Must be 0 to send; 0 when received. */
+	/**
+	 * 0 when received; to send 0, or what xsk_buf_request_checksum() and the like have
+	 * made of it.
+	 */
 	uint32_t options;
 	/** An address in the frame, which names it; not to be changed. */
 	uint64_t addr;
+};
+
+/** When a packet was out. */
+struct xsk_tx_timestamp {
+	/**
+	 * Nanoseconds: of the device's clock in zero-copy mode; in copy mode CLOCK_TAI, when
+	 * the kernel was done with the packet.
+	 */
+	uint64_t time_ns;
+	/** What xsk_buf_request_timestamp() was given. */
+	uint64_t cookie;
 };
 
 /** What a port is to be; 0 and NULL mean default everywhere but in `size`. */
@@ -951,6 +995,7 @@ const char *xsk_version(void);
  * @param[in]  params  read during the call only; NULL for the defaults
  * @retval 0        created
  * @retval -EINVAL  out is NULL, or a parameter is out of range
+ * @retval -EOPNOTSUPP  the flags ask for metadata, and Linux is before 6.8
  * @retval -EPERM   CAP_NET_RAW is missing
  * @retval -EAFNOSUPPORT  the kernel was built without AF_XDP
  * @retval -ENOBUFS RLIMIT_MEMLOCK is too small (and CAP_IPC_LOCK is missing)
@@ -1303,12 +1348,14 @@ int xsk_rx_burst(struct xsk_socket *socket,
  *                    to be told why). What is taken while the interface is down
  *                    waits in the ring: xsk_tx_kick() and xsk_socket_check() tell.
  * @retval -EINVAL    none: a pointer is NULL, or the first packet is empty, is not
- *                    within its frame, has options, or is on its way already
+ *                    within its frame, has options that no xsk_buf_request_checksum()
+ *                    or the like has set, or is on its way already
+ * @retval -EOPNOTSUPP  the socket only receives; or something is asked for the first
+ *                    packet that this socket does not offer
  * @retval -ENETDOWN  none was put into the ring and the interface is down
  * @retval -ENXIO     the interface is gone: destroy the socket
  * @retval -ENOTCONN  the socket is not bound
  * @retval -EBUSY     entries reserved or peeked by ring calls are still open
- * @retval -EOPNOTSUPP  the socket only receives
  * @note Threads: the transmit side's. Does not wait, but in copy mode the kernel
  *       sends during the call.
  */
@@ -1331,7 +1378,8 @@ uint32_t xsk_tx_pending(struct xsk_socket *socket);
  * Takes frames to write packets to.
  *
  * @param[in]  socket  the socket that will send them, or any with the same UMEM
- * @param[out] bufs    room for n; `data` points behind the headroom and `len` is
+ * @param[out] bufs    room for n; `data` points behind the headroom (and, with
+ *                     XSK_UMEM_TX_METADATA, 32 bytes more) and `len` is
  *                     the room from there to the frame's end, to be replaced by the
  *                     packet's length. What is not sent goes to xsk_buf_free() or
  *                     xsk_umem_free().
@@ -1360,6 +1408,114 @@ uint32_t xsk_buf_alloc(struct xsk_socket *socket,
 uint32_t xsk_buf_free(struct xsk_socket *socket,
 		      const struct xsk_buf *bufs,
 		      uint32_t n);
+
+/**
+ * Has a checksum put into a packet that is to be sent.
+ *
+ * The bytes from `start` to the packet's end are summed up as the Internet protocols do
+ * it (RFC 1071), and the result is written to the two bytes at `start + offset`. What
+ * stands there before is part of the sum: for TCP and UDP the sum of the pseudo-header,
+ * neither complemented nor 0. For UDP in IPv4, say: start 34, offset 6.
+ *
+ * In zero-copy mode the device does it. In copy mode it is up to the driver as for any
+ * packet of the kernel's: on real interfaces the sum is right on the wire; a virtual
+ * one like veth passes packets on within the machine with the sum still to be made, which
+ * the kernel's own protocols take for right, and a capture shows. There
+ * XSK_UMEM_TX_SW_CSUM makes it right at once.
+ *
+ * Do this and the other requests last, when the packet is complete: they stand in front
+ * of `data`, which must not be moved any more, and are checked against `len`. A request
+ * holds for one packet: whoever sends the buffer again asks again, with `options` 0.
+ *
+ * @param[in]     socket  the socket that will send it, bound, with a UMEM that has
+ *                        XSK_UMEM_TX_METADATA
+ * @param[in,out] buf     the packet; its `options` say then that something is asked
+ * @param[in]     start   where the sum starts, in bytes from `data`
+ * @param[in]     offset  where it goes, in bytes from start
+ * @retval 0           asked
+ * @retval -EINVAL     a pointer is NULL, the packet is not within its frame with room
+ *                     for the metadata, or the sum is not within the packet
+ * @retval -EOPNOTSUPP the driver cannot in zero-copy mode; or the UMEM has no metadata,
+ *                     or the socket only receives
+ * @retval -ENOTCONN   the socket is not bound, so that nobody knows its driver
+ * @note Threads: the transmit side's. Linux 6.8.
+ */
+int xsk_buf_request_checksum(struct xsk_socket *socket,
+			     struct xsk_buf *buf,
+			     uint16_t start,
+			     uint16_t offset);
+
+/**
+ * Has the time told at which a packet was out. xsk_tx_timestamps() hands it over, with
+ * the cookie.
+ *
+ * In zero-copy mode it is the device's time (its PTP clock). In copy mode it is the
+ * kernel's, CLOCK_TAI, when it was done with the packet.
+ *
+ * @param[in]     socket  as for xsk_buf_request_checksum(), as is all else
+ * @param[in,out] buf     the packet
+ * @param[in]     cookie  any number, to know the packet by
+ * @retval 0   asked
+ * @retval <0  as for xsk_buf_request_checksum()
+ * @note Threads: the transmit side's. Linux 6.8.
+ */
+int xsk_buf_request_timestamp(struct xsk_socket *socket,
+			      struct xsk_buf *buf,
+			      uint64_t cookie);
+
+/**
+ * Has a packet wait in the device until a time.
+ *
+ * Devices that can want to be set up for it: a queue with an offloaded "etf" qdisc, or
+ * "taprio". What comes too late, or lies too far ahead, is up to the device.
+ *
+ * @param[in]     socket   as for xsk_buf_request_checksum(), as is all else
+ * @param[in,out] buf      the packet
+ * @param[in]     time_ns  nanoseconds of the device's PTP clock
+ * @retval 0   asked
+ * @retval <0  as for xsk_buf_request_checksum(); -EOPNOTSUPP where the device does not
+ *             tell that it can (`xsk_features` of xsk_probe())
+ * @note Threads: the transmit side's. Linux 6.14.
+ */
+int xsk_buf_request_launch_time(struct xsk_socket *socket,
+				struct xsk_buf *buf,
+				uint64_t time_ns);
+
+/**
+ * Hands over when packets were out, oldest first, and reclaims the frames of those that
+ * are while one is awaited.
+ *
+ * Kept are as many as the TX ring has entries: more overwrite the oldest. They are of
+ * packets that xsk_tx_burst() sent. In copy mode most are there when it returns.
+ *
+ * @param[in]  socket  the socket
+ * @param[out] stamps  room for n
+ * @param[in]  n       wanted
+ * @return how many there were, 0 to n; 0 if a pointer is NULL
+ * @note Threads: the transmit side's. Linux 6.8.
+ */
+uint32_t xsk_tx_timestamps(struct xsk_socket *socket,
+			   struct xsk_tx_timestamp *stamps,
+			   uint32_t n);
+
+/**
+ * Gives the metadata of a packet that the ring calls send: `struct xsk_tx_metadata` of
+ * <linux/if_xdp.h>, in front of the packet.
+ *
+ * To ask for something, write all of it and set XDP_TX_METADATA in the descriptor's
+ * `options`. When the address is back in the completion ring, completion.tx_timestamp
+ * there is the time, if it was asked for. What the kernel does not like it does not
+ * skip: it sends nothing more, with -EINVAL from xsk_tx_kick(). So see to it that the
+ * flags are ones that it knows, and that the checksum is within the packet.
+ *
+ * @param[in] umem  a UMEM with XSK_UMEM_TX_METADATA
+ * @param[in] addr  the packet's, a descriptor's or one of xsk_umem_alloc()
+ * @return the place; NULL if umem is, if it has no metadata, or if there is no room
+ *         for it in front of the address
+ * @note Threads: any. Linux 6.8.
+ */
+struct xsk_tx_metadata *xsk_umem_tx_metadata(const struct xsk_umem *umem,
+					     uint64_t addr);
 
 /**
  * Claims entries of the RX ring to read.

@@ -26,6 +26,7 @@ mod kick;
 /// libxdp's names, declared in include/xdp/xsk.h.
 mod libxdp;
 mod log;
+mod metadata;
 mod packet;
 mod port;
 mod probe;
@@ -42,6 +43,7 @@ pub use bind::*;
 pub use errmsg::*;
 pub use kick::*;
 pub use log::*;
+pub use metadata::*;
 pub use packet::*;
 pub use port::*;
 pub use probe::*;

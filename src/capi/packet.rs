@@ -50,12 +50,14 @@ pub unsafe extern "C" fn xsk_rx_burst(socket: *mut xsk_socket, bufs: *mut Buf, n
 ///                    to be told why). What is taken while the interface is down
 ///                    waits in the ring: xsk_tx_kick() and xsk_socket_check() tell.
 /// @retval -EINVAL    none: a pointer is NULL, or the first packet is empty, is not
-///                    within its frame, has options, or is on its way already
+///                    within its frame, has options that no xsk_buf_request_checksum()
+///                    or the like has set, or is on its way already
+/// @retval -EOPNOTSUPP  the socket only receives; or something is asked for the first
+///                    packet that this socket does not offer
 /// @retval -ENETDOWN  none was put into the ring and the interface is down
 /// @retval -ENXIO     the interface is gone: destroy the socket
 /// @retval -ENOTCONN  the socket is not bound
 /// @retval -EBUSY     entries reserved or peeked by ring calls are still open
-/// @retval -EOPNOTSUPP  the socket only receives
 /// @note Threads: the transmit side's. Does not wait, but in copy mode the kernel
 ///       sends during the call.
 #[unsafe(no_mangle)]
@@ -85,7 +87,8 @@ pub unsafe extern "C" fn xsk_tx_pending(socket: *mut xsk_socket) -> u32 {
 /// Takes frames to write packets to.
 ///
 /// @param[in]  socket  the socket that will send them, or any with the same UMEM
-/// @param[out] bufs    room for n; `data` points behind the headroom and `len` is
+/// @param[out] bufs    room for n; `data` points behind the headroom (and, with
+///                     XSK_UMEM_TX_METADATA, 32 bytes more) and `len` is
 ///                     the room from there to the frame's end, to be replaced by the
 ///                     packet's length. What is not sent goes to xsk_buf_free() or
 ///                     xsk_umem_free().

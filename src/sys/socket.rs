@@ -4,6 +4,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::abi::{MmapOffsets, Statistics, UmemReg};
+use super::area::Area;
 use super::errno::check;
 use super::{Errno, Mmap, OwnedFd, RawFd};
 
@@ -66,8 +67,8 @@ fn get<T>(fd: RawFd, level: c_int, option: c_int, value: &mut T) -> Result<usize
 }
 
 /// Registers packet memory; the kernel pins its pages.
-pub fn register_umem(fd: RawFd, reg: &UmemReg) -> Result<(), Errno> {
-    set(fd, libc::XDP_UMEM_REG, reg)
+pub fn register_umem(fd: RawFd, reg: &UmemReg) -> Result<Area, Errno> {
+    set(fd, libc::XDP_UMEM_REG, reg).map(|()| Area::registered(reg.addr, reg.len))
 }
 
 /// Makes a ring of `entries`, a power of two.

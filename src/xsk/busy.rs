@@ -22,6 +22,7 @@ impl BusyPoll {
     }
 
     /// Refuses what the kernel would refuse or not use.
+    #[inline(never)]
     pub fn check(&self) -> Result<(), Error> {
         match *self {
             BusyPoll { us: 0, budget: 0, prefer: false } => Ok(()),
@@ -30,40 +31,39 @@ impl BusyPoll {
                 "socket: busy polling needs a time: set busy_poll_us, to 20 for example"
             ),
             BusyPoll { us, .. } if i32::try_from(us).is_err() => {
-                fail!(Errno::EINVAL, "socket: busy_poll_us {us} is more than {}", i32::MAX)
+                fail!(Errno::EINVAL, "socket: busy_poll_us {us} is more than 2147483647")
             }
             BusyPoll { budget, .. } if u16::try_from(budget).is_err() => {
-                fail!(Errno::EINVAL, "socket: busy_poll_budget {budget} is more than {}", u16::MAX)
+                fail!(Errno::EINVAL, "socket: busy_poll_budget {budget} is more than 65535")
             }
             _ => Ok(()),
         }
     }
 
     /// Sets the socket's options, which go with it if one is refused.
+    #[inline(never)]
     pub fn set(&self, fd: RawFd) -> Result<(), Error> {
-        let set = |name, answer: Result<(), Errno>| match answer {
-            Ok(()) => Ok(()),
-            Err(e @ Errno::EPERM) => {
-                fail!(e, "socket: not permitted to set {name}: CAP_NET_ADMIN is missing")
-            }
-            Err(e @ Errno::ENOPROTOOPT) => fail!(
-                e,
-                "socket: this kernel has no {name}: it needs Linux 5.11 with \
-                 CONFIG_NET_RX_BUSY_POLL"
-            ),
-            Err(e) => fail!(e, "socket: the kernel refuses {name}: {e}"),
-        };
-        if self.is_on() {
-            // The newest first: an older kernel refuses before anything is set.
-            if self.prefer {
-                set("SO_PREFER_BUSY_POLL", socket::prefer_busy_poll(fd))?;
-            }
-            if self.budget != 0 {
-                set("SO_BUSY_POLL_BUDGET", socket::set_busy_poll_budget(fd, self.budget))?;
-            }
-            set("SO_BUSY_POLL", socket::set_busy_poll(fd, self.us))?;
+        if !self.is_on() {
+            return Ok(());
         }
-        Ok(())
+        // The newest first: an older kernel refuses before anything is set.
+        let mut option = "SO_PREFER_BUSY_POLL";
+        let mut answer = if self.prefer { socket::prefer_busy_poll(fd) } else { Ok(()) };
+        if answer.is_ok() && self.budget != 0 {
+            option = "SO_BUSY_POLL_BUDGET";
+            answer = socket::set_busy_poll_budget(fd, self.budget);
+        }
+        if answer.is_ok() {
+            option = "SO_BUSY_POLL";
+            answer = socket::set_busy_poll(fd, self.us);
+        }
+        let Err(e) = answer else { return Ok(()) };
+        let why = match e {
+            Errno::EPERM => "CAP_NET_ADMIN is missing",
+            Errno::ENOPROTOOPT => "it needs Linux 5.11 with CONFIG_NET_RX_BUSY_POLL",
+            _ => "the kernel refuses",
+        };
+        fail!(e, "socket: no busy polling: {option} cannot be set: {why}: {e}")
     }
 }
 

@@ -2,6 +2,7 @@
 //! asked, each with its reason.
 
 use crate::sys::abi::{MIN_CHUNK_SIZE, PACKET_HEADROOM};
+pub use crate::sys::abi::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM};
 use crate::sys::{Errno, RawFd, process};
 use crate::xsk::Error;
 use crate::xsk::busy::BusyPoll;

@@ -11,6 +11,7 @@ mod fours;
 mod frames;
 pub mod legacy;
 pub mod logger;
+pub mod metadata;
 pub mod packet;
 pub mod port;
 pub mod probe;

@@ -5,13 +5,14 @@ use core::any::Any;
 use core::mem::size_of;
 
 use crate::sys::abi::{Desc, MmapOffsets, RingOffset};
-use crate::sys::heap::{Apart, Shared};
+use crate::sys::heap::{Apart, Shared, try_box};
 use crate::sys::socket::{self, Ready, RingKind};
-use crate::sys::{Errno, Mmap, OwnedFd, RawFd};
+use crate::sys::{Errno, Mmap, OwnedFd, RawFd, genetlink};
 use crate::xsk::bind::Bond;
 use crate::xsk::config::{KERNEL_TX_BUDGET, SocketConfig};
 use crate::xsk::counters::{Counters, Totals};
 use crate::xsk::error::{Error, error, fail};
+use crate::xsk::metadata::TxMetadata;
 use crate::xsk::ring::{Consumer, Lent, Producer};
 use crate::xsk::rx::RxSide;
 use crate::xsk::side::Side;
@@ -93,7 +94,9 @@ impl Socket {
             let sending = Side::new(umem, waker.clone(), share)?;
             let counters = (receiving.counters().clone(), sending.counters().clone());
             let rx = Apart::new(RxSide::new(rings.rx, rings.fill, receiving, target))?;
-            let tx = TxSide::new(rings.tx, rings.comp, sending, raised.is_some());
+            let metadata = tx_metadata(umem, config.tx_size)?;
+            let mut tx = TxSide::new(rings.tx, rings.comp, sending, raised.is_some());
+            tx.set_metadata(metadata);
             Ok((counters, rx, Apart::new(tx)?))
         };
         let (counters, rx, tx) = sides().or_else(|e| out_of_memory(e, "socket"))?;
@@ -146,6 +149,10 @@ impl Socket {
         let sides = [&mut self.rx.get_mut().side().waker, &mut self.tx.get_mut().side().waker];
         for waker in sides.into_iter().chain([&mut self.waker]) {
             waker.bound(bond.place.clone(), !bond.zero_copy);
+        }
+        if let Some(metadata) = self.tx.get_mut().metadata() {
+            let device = genetlink::features(bond.place.ifindex).unwrap_or_default();
+            metadata.bound(device.tx_metadata, !bond.zero_copy);
         }
         self.bond = Some(bond);
     }
@@ -219,6 +226,18 @@ impl Drop for Socket {
                 tx.side().reclaim_all();
             }
         }
+    }
+}
+
+/// For packets with metadata, if there can be any.
+#[inline(never)]
+fn tx_metadata(umem: &Umem, tx_size: u32) -> Result<Option<Box<TxMetadata>>, Errno> {
+    match umem.area().filter(|_| umem.config().tx_metadata_len != 0 && tx_size != 0) {
+        Some(area) => {
+            let frames = umem.geometry().frame_count();
+            TxMetadata::new(area, frames, tx_size).and_then(try_box).map(Some)
+        }
+        None => Ok(None),
     }
 }
 

@@ -1,13 +1,15 @@
 //! The transmit side of a socket: TX and completion ring, for one thread.
 
+use alloc::boxed::Box;
 use core::mem::MaybeUninit;
 
 use crate::sys::Errno;
-use crate::sys::abi::Desc;
+use crate::sys::abi::{Desc, TX_METADATA};
 use crate::xsk::error::{Error, fail};
 use crate::xsk::fours;
 use crate::xsk::frames::Ledger;
-use crate::xsk::packet::Buf;
+use crate::xsk::metadata::{Request, TX_METADATA_LEN, TxMetadata};
+use crate::xsk::packet::{Buf, Stamp};
 use crate::xsk::ring::{Consumer, Producer, Span};
 use crate::xsk::side::Side;
 use crate::xsk::umem::Geometry;
@@ -21,6 +23,8 @@ pub struct TxSide {
     /// Whether the kernel tells after each send in copy mode what it took, as Linux
     /// 6.17 does; before, it tells when it has taken all.
     tells: bool,
+    /// What is asked for single packets; None where the UMEM has no room for that.
+    metadata: Option<Box<TxMetadata>>,
 }
 
 /// What one send moves in copy mode at least: the budget of Linux 5.10.
@@ -28,7 +32,17 @@ const SMALLEST_BUDGET: u32 = 16;
 
 impl TxSide {
     pub(super) fn new(tx: Producer<Desc>, comp: Consumer<u64>, side: Side, tells: bool) -> TxSide {
-        TxSide { tx, comp, side, tells }
+        TxSide { tx, comp, side, tells, metadata: None }
+    }
+
+    /// From now on something can be asked for single packets, if `metadata` is some.
+    pub(super) fn set_metadata(&mut self, metadata: Option<Box<TxMetadata>>) {
+        self.metadata = metadata;
+    }
+
+    /// What is asked for single packets, if the UMEM has room for it.
+    pub(super) fn metadata(&mut self) -> Option<&mut TxMetadata> {
+        self.metadata.as_deref_mut()
     }
 
     /// What it has in common with the other side.
@@ -176,17 +190,101 @@ impl TxSide {
             }
             left = later;
         }
+        if n < span.count {
+            return self.enqueue_special(bufs, span, n, bytes);
+        }
+        self.tx.give(span);
+        self.side.count(n, bytes);
+        (n, Ok(()))
+    }
+
+    /// The same once `n` packets are described: from the first on that has options, or
+    /// that cannot be sent.
+    #[cold]
+    fn enqueue_special(
+        &mut self,
+        bufs: &[Buf],
+        span: Span,
+        mut n: u32,
+        mut bytes: u64,
+    ) -> (u32, Result<(), Error>) {
+        let mut refused = Ok(());
+        let rest = bufs.get(n as usize..).unwrap_or(&[]);
+        for (index, buf) in span.indices().skip(n as usize).zip(rest) {
+            let addr = self.side.geometry.addr(buf.data);
+            refused = self.check(buf, addr);
+            if refused.is_err() {
+                break;
+            }
+            let Buf { len, options, .. } = *buf;
+            if let (TX_METADATA, Some(metadata)) = (options, &mut self.metadata) {
+                metadata.sends(addr, self.side.geometry.frame_at(addr));
+            }
+            self.tx.write(index, Desc { addr, len, options });
+            bytes += u64::from(len);
+            n += 1;
+        }
         // What is not described is not claimed any more.
         self.tx.give(Span { count: n, ..span });
         self.side.count(n, bytes);
-        let refused = bufs.get(n as usize).filter(|_| n < span.count);
-        (n, refused.map_or(Ok(()), |buf| self.explain(buf)))
+        (n, refused)
+    }
+
+    /// Notes the frame of a packet as the kernel's, if the packet can be sent.
+    fn check(&mut self, buf: &Buf, addr: u64) -> Result<(), Error> {
+        let geometry = &self.side.geometry;
+        if geometry.fits(buf.addr, addr, buf.len) {
+            if let (TX_METADATA, Some(metadata)) = (buf.options, &self.metadata) {
+                metadata.check(self.side.waker.place()?, addr, buf.len)?;
+            } else if buf.options != 0 {
+                return self.explain(buf);
+            }
+            if self.side.given.notes().give(geometry.frame_at(addr)) {
+                return Ok(());
+            }
+        }
+        self.explain(buf)
+    }
+
+    /// Asks for something for a packet that is to be sent.
+    pub fn request(&mut self, buf: &mut Buf, request: Request) -> Result<(), Error> {
+        let Some(metadata) = &self.metadata else {
+            return fail!(
+                Errno::EOPNOTSUPP,
+                "metadata: the frames have no room for it, or the socket only receives: the UMEM \
+                 needs XSK_UMEM_TX_METADATA"
+            );
+        };
+        let place = self.side.waker.place()?;
+        let addr = self.side.geometry.addr(buf.data);
+        if !self.side.geometry.fits(buf.addr, addr, buf.len) {
+            return self.explain(buf);
+        }
+        let fresh = buf.options & TX_METADATA == 0;
+        metadata.ask(place, addr, buf.len, fresh, request)?;
+        buf.options |= TX_METADATA;
+        Ok(())
+    }
+
+    /// Moves the times of completion that are known to `to`, oldest first; says how many.
+    pub fn timestamps(&mut self, to: &mut [MaybeUninit<Stamp>]) -> u32 {
+        if self.metadata.as_ref().is_some_and(|metadata| metadata.awaits()) {
+            self.pending();
+        }
+        let Some(metadata) = &mut self.metadata else { return 0 };
+        let mut n = 0;
+        for (place, stamp) in to.iter_mut().zip(core::iter::from_fn(|| metadata.fetch())) {
+            place.write(stamp);
+            n += 1;
+        }
+        n
     }
 
     #[cold]
     fn explain(&self, buf: &Buf) -> Result<(), Error> {
         let addr = self.side.geometry.addr(buf.data);
         let (len, size) = (buf.len, self.side.geometry.frame_size());
+        let metadata = if self.metadata.is_some() { TX_METADATA_LEN } else { 0 };
         match self.side.geometry.frame_of(buf.addr) {
             None => fail!(
                 Errno::EINVAL,
@@ -197,10 +295,10 @@ impl TxSide {
             Some(frame) if !self.side.geometry.fits(buf.addr, addr, len) => fail!(
                 Errno::EINVAL,
                 "tx burst: {len} bytes at offset {} of a frame do not fit: a packet has 1 to {size} \
-                 bytes and lies in its frame",
+                 bytes and lies in its frame, with {metadata} for metadata in front of it",
                 addr.wrapping_sub(self.side.geometry.frame_addr(frame)) as i64
             ),
-            Some(_) if buf.options != 0 => {
+            Some(_) if buf.options & !TX_METADATA != 0 || (buf.options != 0 && metadata == 0) => {
                 fail!(Errno::EINVAL, "tx burst: options {:#x} are not known", buf.options)
             }
             Some(frame) => {
@@ -238,6 +336,13 @@ impl TxSide {
     fn reap(&mut self) {
         let span = self.comp.peek(u32::MAX);
         if span.count != 0 {
+            if let Some(metadata) = &mut self.metadata {
+                if metadata.awaits() {
+                    for addr in span.indices().filter_map(|index| self.comp.read(index)) {
+                        metadata.completed(addr, self.side.geometry.frame_at(addr));
+                    }
+                }
+            }
             self.comp.entries(span).into_iter().for_each(|row| self.side.reclaim(row));
             self.comp.give_back(span);
         }
@@ -269,7 +374,7 @@ impl TxSide {
 
     fn alloc_at_hand(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
         let geometry = self.side.geometry;
-        let room = geometry.frame_size() as u32 - geometry.headroom();
+        let room = geometry.payload_room();
         let mut left = bufs;
         let mut n = 0;
         loop {

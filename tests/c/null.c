@@ -27,6 +27,7 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	struct xdp_desc *room = &desc;
 	uint64_t addr = 5, *places = &addr;
 	const uint64_t *addrs = &addr;
+	struct xsk_tx_timestamp stamp;
 	uint32_t idx = 5;
 
 	REFUSED(xsk_umem_create(NULL, NULL), "out is NULL");
@@ -55,6 +56,11 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	REFUSED(xsk_tx_burst(NULL, &buf, 1), "socket is NULL");
 	CHECK_EQ(xsk_buf_alloc(NULL, &buf, 1), 0);
 	CHECK_EQ(xsk_buf_free(NULL, &buf, 1), 0);
+	REFUSED(xsk_buf_request_checksum(NULL, &buf, 0, 0), "socket is NULL");
+	REFUSED(xsk_buf_request_timestamp(NULL, &buf, 0), "socket is NULL");
+	REFUSED(xsk_buf_request_launch_time(NULL, &buf, 0), "socket is NULL");
+	CHECK_EQ(xsk_tx_timestamps(NULL, &stamp, 1), 0);
+	CHECK(xsk_umem_tx_metadata(NULL, 0) == NULL);
 	REFUSED(xsk_port_open(NULL, "lo", NULL), "out is NULL");
 	REFUSED(xsk_port_open(&port, NULL, NULL), "ifname is NULL");
 	CHECK_EQ(xsk_port_queue_count(NULL), 0);
@@ -133,6 +139,10 @@ static void null_behind_the_first_place(struct xsk_umem *umem, struct xsk_socket
 	REFUSED(xsk_tx_burst(sock, NULL, 1), "bufs is NULL");
 	CHECK_EQ(xsk_buf_alloc(sock, NULL, 1), 0);
 	CHECK_EQ(xsk_buf_free(sock, NULL, 1), 0);
+	REFUSED(xsk_buf_request_checksum(sock, NULL, 0, 0), "buf is NULL");
+	REFUSED(xsk_buf_request_timestamp(sock, NULL, 0), "buf is NULL");
+	REFUSED(xsk_buf_request_launch_time(sock, NULL, 0), "buf is NULL");
+	CHECK_EQ(xsk_tx_timestamps(sock, NULL, 1), 0);
 	CHECK_EQ(xsk_rx_peek(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_rx_get(sock, NULL, 1), 0);
 	CHECK_EQ(xsk_rx_peek_run(sock, 1, NULL), 0);
@@ -195,7 +205,7 @@ static void nonsense(struct xsk_umem *umem, struct xsk_socket *sock)
 	for (uint32_t bit = 0; bit < 32; bit++) {
 		uint32_t flags = 1u << bit;
 
-		if (bit > 0)
+		if (bit != 0 && bit != 2)
 			REFUSED(xsk_umem_create(&new_umem, &XSK_UMEM_PARAMS(.flags = flags)), "flags");
 		if (bit > 2)
 			REFUSED(xsk_socket_create(&new_sock, umem, &XSK_SOCKET_PARAMS(.flags = flags)),

@@ -1,7 +1,9 @@
 //! What the kernel can do, found out by trying, on sockets and maps that are closed
 //! again: distributions carry features back, so a version number says little.
 
-use crate::sys::abi::{MIN_CHUNK_SIZE, USE_NEED_WAKEUP, UmemReg};
+use crate::sys::abi::{
+    MIN_CHUNK_SIZE, UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, USE_NEED_WAKEUP, UmemReg,
+};
 use crate::sys::netdev::Control;
 use crate::sys::socket::{self, RingKind};
 use crate::sys::{Errno, Mmap, OwnedFd, RawFd, bpf, process, sysfs};
@@ -12,8 +14,6 @@ use crate::xsk::program::{self, PROBE_NAME};
 
 // <linux/if_xdp.h>: flags of XDP_UMEM_REG and of bind.
 const UMEM_UNALIGNED: u32 = 1 << 0;
-const UMEM_TX_SW_CSUM: u32 = 1 << 1;
-const UMEM_TX_METADATA_LEN: u32 = 1 << 2;
 const USE_SG: u16 = 1 << 4;
 
 /// No interface has it.
@@ -92,9 +92,9 @@ fn try_sockets(fd: &OwnedFd, kernel: &mut Answers<Feature>) {
 }
 
 /// Yes for success, no for one error, unknown for the others.
-fn told(answer: Result<(), Errno>, no: Errno) -> Option<bool> {
+fn told<T>(answer: Result<T, Errno>, no: Errno) -> Option<bool> {
     match answer {
-        Ok(()) => Some(true),
+        Ok(_) => Some(true),
         Err(e) => (e == no).then_some(false),
     }
 }
