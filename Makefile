@@ -96,6 +96,9 @@ $(ARCHIVE): $(RUST_ARCHIVE) src/libxsk.map
 
 LINK = -Iinclude -L$(B) -Wl,-rpath,'$$ORIGIN/..' -lxsk
 
+# Where dlopen() is not in libc yet.
+$(B)/examples/xskdump $(B)/tests/filter: LINK += -ldl
+
 $(B)/examples/%: c-examples/%.c c-examples/common.c c-examples/common.h include/xsk.h $(B)/libxsk.so $(B)/$(SONAME)
 	@mkdir -p $(@D)
 	$(CC) -std=c99 $(WARNINGS) $(CFLAGS) -o $@ $< c-examples/common.c $(LINK) -pthread

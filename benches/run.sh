@@ -151,7 +151,7 @@ run_setup() {
 }
 
 build_steer() {
-	objects bench net steer && link steer steer net bench $libxdp $libxsk
+	objects bench net steer && link steer steer net bench $libxsk
 }
 
 # --- the machine, and the results

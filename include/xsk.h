@@ -41,6 +41,8 @@
 extern "C" {
 #endif
 
+struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
+
 /** The version of this header; xsk_version() tells the library's. */
 #define XSK_VERSION "1.0.0"
 #define XSK_VERSION_MAJOR 1
@@ -60,6 +62,10 @@ extern "C" {
 /** The same for xsk_port_open(). */
 #define XSK_PORT_PARAMS(...) \
 	((struct xsk_port_params){ .size = sizeof(struct xsk_port_params), __VA_ARGS__ })
+/** The same for xsk_program_create(). */
+#define XSK_PROGRAM_PARAMS(...) \
+	((struct xsk_program_params){ .size = sizeof(struct xsk_program_params), \
+				      .rule_size = sizeof(struct xsk_rule), __VA_ARGS__ })
 #endif
 
 /**
@@ -67,6 +73,21 @@ extern "C" {
  * falls back to normal pages, with a log line; xsk_umem_info() says which it is.
  */
 #define XSK_UMEM_HUGE_PAGES (1 << 0)
+
+/**
+ * Something may be asked for single packets that are sent: xsk_buf_request_checksum()
+ * and others. 32 bytes in front of each such packet belong to that: xsk_buf_alloc() and
+ * xsk_umem_alloc() leave room for them behind the headroom, and no packet can be sent
+ * from closer to its frame's start. Linux 6.8.
+ */
+#define XSK_UMEM_TX_METADATA (1 << 2)
+
+/**
+ * With XSK_UMEM_TX_METADATA: in copy mode the kernel makes checksums itself, whatever the
+ * driver could do, so that they are right on interfaces like veth too. It costs time.
+ * Linux 6.8.
+ */
+#define XSK_UMEM_TX_SW_CSUM (1 << 3)
 
 /** The kernel copies packets, whatever the driver could do. */
 #define XSK_BIND_COPY (1 << 0)
@@ -125,11 +146,54 @@ extern "C" {
 /** The socket only sends: it has no RX ring, and needs no XDP program. */
 #define XSK_SOCKET_TX_ONLY (1 << 1)
 
+/**
+ * Busy polling in the place of the device's interrupts, which stay off for
+ * /sys/class/net/DEV/gro_flush_timeout (nanoseconds) after each poll, if
+ * napi_defer_hard_irqs beside it is not 0. Linux 5.11; needs CAP_NET_ADMIN.
+ */
+#define XSK_SOCKET_PREFER_BUSY_POLL (1 << 2)
+
 /** What xsk_socket_wait() waits for: a received packet. */
 #define XSK_WAIT_RX (1 << 0)
 
 /** What xsk_socket_wait() waits for: half of the TX ring free. */
 #define XSK_WAIT_TX (1 << 1)
+
+/** What becomes of a packet: the default of the place where it is said. */
+#define XSK_ACTION_DEFAULT 0
+
+/**
+ * To the socket of the queue that it arrived on; to the kernel if there is none.
+ */
+#define XSK_ACTION_SOCKET 1
+
+/** To the kernel's network stack. */
+#define XSK_ACTION_PASS 2
+
+/** Nowhere. */
+#define XSK_ACTION_DROP 3
+
+/** `vlan`: there is no tag. */
+#define XSK_VLAN_NONE 4096
+
+/** `vlan`: there is a tag, whatever its id. */
+#define XSK_VLAN_ANY 8192
+
+/** `vlan`: there is a tag of id 0, which is for priority only. */
+#define XSK_VLAN_PRIORITY 16384
+
+/**
+ * `preset`: what keeps a machine reachable goes to the kernel, the rest to sockets.
+ * Rules for ARP, ICMP, ICMPv6 (with neighbor discovery), and TCP port 22 as the
+ * destination and as the source; default_action is XSK_ACTION_SOCKET.
+ */
+#define XSK_PRESET_ALL_BUT_CONTROL 1
+
+/**
+ * `preset`: what goes to UDP port `preset_port` goes to sockets, the rest to the
+ * kernel. One rule.
+ */
+#define XSK_PRESET_UDP_PORT 2
 
 /** `xdp_mode`: no default program is used by this socket. */
 #define XSK_MODE_NONE 0
@@ -364,6 +428,34 @@ extern "C" {
 struct xsk_port;
 
 /**
+ * An XDP program for the queues of an interface: which packets go to sockets, which
+ * to the kernel's network stack, and which nowhere.
+ *
+ * It is a description: any number of sockets and interfaces may use one, and it may
+ * be destroyed as soon as they are bound. Sockets and processes share what is attached
+ * to an interface if their programs are equal: the same rules in the same order, or
+ * the same instructions, and the same actions.
+ *
+ * A program decides by rules, of which the first that matches wins; by a filter in
+ * classic BPF; or not at all, which is the default: what arrives on a queue that has
+ * a socket goes to it.
+ *
+ * Rules look at headers as follows. The link layer is Ethernet, with up to two VLAN
+ * tags (0x8100 or 0x88a8) in the packet; a tag that the device took out is not seen
+ * (ethtool -K IF rxvlan off). Behind IPv4 there are its options, behind IPv6 up to
+ * eight extension headers (hop-by-hop, routing, destination, fragment,
+ * authentication) before the protocol. Ports are those of TCP, UDP and SCTP; what is
+ * inside of a tunnel is not looked at. What cannot be parsed goes to the kernel: a
+ * packet that has a third tag or more extension headers, that is shorter than its
+ * headers or its IP length say, or whose IP header is not of the version that the
+ * type says. It does so at the first rule that looks at that layer; rules before it
+ * are applied. A fragment of an IP packet, the first one too, has no ports, since
+ * they would tell of one fragment only: where all but the ports is as a rule wants
+ * it, the packet goes to the kernel, as does one that ends before its ports.
+ */
+struct xsk_program;
+
+/**
  * An RX or completion ring, for the inline helpers of <xdp/xsk.h>, which defines it.
  */
 struct xsk_ring_cons;
@@ -386,6 +478,12 @@ struct xsk_ring_prod;
 struct xsk_socket;
 
 /**
+ * What stands in front of a packet to be sent; <linux/if_xdp.h> defines it, since Linux
+ * 6.8.
+ */
+struct xsk_tx_metadata;
+
+/**
  * Packet memory shared with the kernel, cut into frames of one size.
  *
  * An address in it is the offset of a byte from its start.
@@ -396,7 +494,9 @@ struct xsk_umem;
 struct xsk_umem_params {
 	/** sizeof(struct xsk_umem_params). */
 	uint32_t size;
-	/** XSK_UMEM_HUGE_PAGES, or 0. */
+	/**
+	 * XSK_UMEM_HUGE_PAGES, XSK_UMEM_TX_METADATA, XSK_UMEM_TX_SW_CSUM, or 0.
+	 */
 	uint32_t flags;
 	/**
 	 * Memory of the program's, page-aligned and writable; it must stay until the
@@ -448,6 +548,13 @@ struct xsk_umem_info {
 	uint32_t headroom;
 	/** 1 if the library mapped it on 2 MiB pages. */
 	uint32_t huge_pages;
+	/**
+	 * Bytes in front of each sent packet that its metadata has: 0, or 32 with
+	 * XSK_UMEM_TX_METADATA.
+	 */
+	uint32_t tx_metadata_len;
+	/** 0. */
+	uint32_t reserved;
 };
 
 /**
@@ -458,7 +565,10 @@ struct xsk_umem_info {
 struct xsk_socket_params {
 	/** sizeof(struct xsk_socket_params). */
 	uint32_t size;
-	/** XSK_SOCKET_RX_ONLY or XSK_SOCKET_TX_ONLY; 0 for both ways. */
+	/**
+	 * XSK_SOCKET_RX_ONLY or XSK_SOCKET_TX_ONLY, neither for both ways;
+	 * XSK_SOCKET_PREFER_BUSY_POLL.
+	 */
 	uint32_t flags;
 	/** Default 2048; must be 0 for a socket that only sends. */
 	uint32_t rx_size;
@@ -468,6 +578,27 @@ struct xsk_socket_params {
 	uint32_t fill_size;
 	/** Default the UMEM's, or 1 for a socket that only receives. */
 	uint32_t comp_size;
+	/**
+	 * Descriptors that one kick sends in copy mode: 32 to `tx_size`, Linux 6.17. Less
+	 * bounds the time in the call, more saves calls. Default the whole TX ring where
+	 * the kernel can, else what it does by itself; xsk_socket_info() says how many.
+	 */
+	uint32_t tx_budget;
+	/**
+	 * Busy polling, if not 0: the kernel fetches packets from the device, and sends,
+	 * during calls of this socket, on the caller's processor. The calls are kicks, which
+	 * then always enter the kernel, xsk_rx_burst() that finds the RX ring empty,
+	 * xsk_tx_burst() and xsk_socket_wait(). A program that uses the rings alone must kick
+	 * whatever their flags say. It is the option SO_BUSY_POLL; the calls here do not
+	 * wait, so that any number will do (20, say). Linux 5.11; some kernels want
+	 * CAP_NET_ADMIN for it. xsk_socket_create() fails where it cannot be had.
+	 */
+	uint32_t busy_poll_us;
+	/**
+	 * Packets that a poll fetches at most, to 65535: the option SO_BUSY_POLL_BUDGET.
+	 * Default the kernel's, 8; any needs CAP_NET_ADMIN.
+	 */
+	uint32_t busy_poll_budget;
 };
 
 /** How to bind; 0 means default everywhere but in `size`. */
@@ -484,6 +615,119 @@ struct xsk_bind_params {
 	int32_t retry_ms;
 	/** The map for XSK_BIND_XSKMAP, read during the call only. */
 	int32_t xskmap_fd;
+	/**
+	 * The program to attach, or to join where an equal one is attached already; it
+	 * may be destroyed after the call. NULL: the default program.
+	 */
+	const struct xsk_program *program;
+};
+
+/**
+ * What packets a rule is for, and what becomes of them. A member that is 0 matches
+ * every packet; those that are not must all match.
+ */
+struct xsk_rule {
+	/** XSK_ACTION_...; default XSK_ACTION_SOCKET. */
+	uint32_t action;
+	/**
+	 * The Ethernet type behind all VLAN tags, in host byte order, from 0x600.
+	 */
+	uint16_t ether_type;
+	/** The id of the outer VLAN tag, 1 to 4094, or XSK_VLAN_... */
+	uint16_t vlan;
+	/** The same of the inner one, where there are two. */
+	uint16_t inner_vlan;
+	/** 4 or 6. */
+	uint8_t ip_version;
+	/**
+	 * The protocol that IP carries, behind extension headers: 17 for UDP.
+	 */
+	uint8_t ip_proto;
+	/**
+	 * How many bits of src_addr count, up to 32 or 128; needs ip_version.
+	 */
+	uint8_t src_bits;
+	/** The same of dst_addr. */
+	uint8_t dst_bits;
+	/** 0. */
+	uint16_t reserved;
+	/**
+	 * Addresses in network byte order, IPv4's in the first four bytes; 0 behind the
+	 * bits that count.
+	 */
+	uint8_t src_addr[16];
+	/** The same of the destination. */
+	uint8_t dst_addr[16];
+	/**
+	 * Ports of TCP, UDP and SCTP, in host byte order: the first of a range, and the
+	 * last. With 0 for the last, the first alone.
+	 */
+	uint16_t src_port;
+	/** The last. */
+	uint16_t src_port_last;
+	/** The same of the destination. */
+	uint16_t dst_port;
+	/** The last. */
+	uint16_t dst_port_last;
+	/**
+	 * Instead of a range any number of ports, each once, in any order; 1000 cost as
+	 * one. Read during the call only.
+	 */
+	const uint16_t *src_ports;
+	/** The same of the destination. */
+	const uint16_t *dst_ports;
+	/** Ports at src_ports. */
+	uint32_t src_port_count;
+	/** Ports at dst_ports. */
+	uint32_t dst_port_count;
+};
+
+/**
+ * What a program is to be; 0 means default everywhere but in `size` and, with rules,
+ * `rule_size`. All 0: the default program.
+ */
+struct xsk_program_params {
+	/** sizeof(struct xsk_program_params). */
+	uint32_t size;
+	/** sizeof(struct xsk_rule); XSK_PROGRAM_PARAMS() sets it. */
+	uint32_t rule_size;
+	/** Rules, in order; read during the call only. */
+	const struct xsk_rule *rules;
+	/** Rules at `rules`, at most 1024. */
+	uint32_t rule_count;
+	/** Instructions at `filter`, at most 4096. */
+	uint32_t filter_len;
+	/**
+	 * Instead of rules: classic BPF, from pcap_compile() or `tcpdump -dd`, for
+	 * Ethernet. Read during the call only. It does what it would do on a packet
+	 * socket of Linux: a load outside of the packet, or a division by 0, is no match;
+	 * X plus an offset, and shifts by X, wrap at 32 bits; what was not written to M[]
+	 * is 0. It returns 0 for no match; any other number is a match, of a whole packet.
+	 * Of what the network stack knows about a packet (SKF_AD_OFF) it may load the
+	 * interface's index, the CPU, a random number, and the VLAN tag, which is 0 as
+	 * tags are in the packet.
+	 */
+	const struct sock_filter *filter;
+	/**
+	 * What becomes of packets that the filter matches; default XSK_ACTION_SOCKET.
+	 */
+	uint32_t filter_action;
+	/**
+	 * What becomes of packets that nothing matches; default XSK_ACTION_PASS.
+	 */
+	uint32_t default_action;
+	/** XSK_PRESET_...: rules that follow those at `rules`; or 0. */
+	uint32_t preset;
+	/** For XSK_PRESET_UDP_PORT: 1 to 65535. */
+	uint32_t preset_port;
+};
+
+/** Packets that a rule decided on, and their bytes. */
+struct xsk_counter {
+	/** Packets. */
+	uint64_t packets;
+	/** Bytes of them, from the Ethernet header on. */
+	uint64_t bytes;
 };
 
 /** Counters of a socket, from its creation on. */
@@ -566,8 +810,9 @@ struct xsk_socket_info {
 	/** Entries of the completion ring. */
 	uint32_t comp_size;
 	/**
-	 * Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the
-	 * size of the TX ring. 32 stands here also on Linux 5.10, which sends 16.
+	 * Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the size of
+	 * the TX ring or what xsk_socket_params asked for. 32 stands here also on Linux 5.10,
+	 * which sends 16.
 	 */
 	uint32_t tx_budget;
 	/**
@@ -577,6 +822,17 @@ struct xsk_socket_info {
 	 * received may have more.
 	 */
 	uint32_t max_frags;
+	/**
+	 * What xsk_socket_params asked for, which the kernel has then: 0 without busy
+	 * polling.
+	 */
+	uint32_t busy_poll_us;
+	/**
+	 * Packets that a poll fetches at most; 0 for the kernel's own number.
+	 */
+	uint32_t busy_poll_budget;
+	/** 1 if polls are in the place of interrupts. */
+	uint32_t prefer_busy_poll;
 };
 
 /**
@@ -595,11 +851,23 @@ struct xsk_buf {
 	 */
 	uint32_t len;
 	/**
-	 * XSK_BUF_MORE if the packet goes on in the next element of the array; else 0.
+	 * XSK_BUF_MORE if the packet goes on in the next element of the array, and what
+	 * xsk_buf_request_checksum() and the like have added to send it; else 0.
 	 */
 	uint32_t options;
 	/** An address in the frame, which names it; not to be changed. */
 	uint64_t addr;
+};
+
+/** When a packet was out. */
+struct xsk_tx_timestamp {
+	/**
+	 * Nanoseconds: of the device's clock in zero-copy mode; in copy mode CLOCK_TAI, when
+	 * the kernel was done with the packet.
+	 */
+	uint64_t time_ns;
+	/** What xsk_buf_request_timestamp() was given. */
+	uint64_t cookie;
 };
 
 /** What a port is to be; 0 and NULL mean default everywhere but in `size`. */
@@ -760,6 +1028,7 @@ const char *xsk_version(void);
  * @param[in]  params  read during the call only; NULL for the defaults
  * @retval 0        created
  * @retval -EINVAL  out is NULL, or a parameter is out of range
+ * @retval -EOPNOTSUPP  the flags ask for metadata, and Linux is before 6.8
  * @retval -EPERM   CAP_NET_RAW is missing
  * @retval -EAFNOSUPPORT  the kernel was built without AF_XDP
  * @retval -ENOBUFS RLIMIT_MEMLOCK is too small (and CAP_IPC_LOCK is missing)
@@ -845,7 +1114,10 @@ uint32_t xsk_umem_free(struct xsk_umem *umem,
  * @param[in]  params  read during the call only; NULL for the defaults
  * @retval 0        created
  * @retval -EINVAL  out or umem is NULL, or a parameter is out of range
- * @retval -EPERM   CAP_NET_RAW is missing
+ * @retval -ENOPROTOOPT  a parameter asks for what this kernel does not have: tx_budget
+ *                  before Linux 6.17, busy polling before 5.11 or without
+ *                  CONFIG_NET_RX_BUSY_POLL
+ * @retval -EPERM   CAP_NET_RAW is missing, or CAP_NET_ADMIN for busy polling
  * @retval -ENOMEM  no memory for the rings
  * @note Threads: any. May sleep. The socket belongs to the network namespace that
  *       the thread is in. Linux 5.4.
@@ -857,11 +1129,11 @@ int xsk_socket_create(struct xsk_socket **out,
 /**
  * Binds a socket to a queue of an interface and directs the queue's packets to it.
  *
- * Unless the flags say otherwise, a socket that receives uses the default XDP
- * program: what arrives on a queue that has a socket goes there, the rest to the
- * kernel. The program is attached by a BPF link, and joined where another socket
- * or process has attached it already; it leaves with the last of them, however
- * that ends.
+ * Unless the flags say otherwise, a socket that receives uses an XDP program: that of
+ * the parameters, or the default one, by which what arrives on a queue that has a
+ * socket goes there and the rest to the kernel. The program is attached by a BPF link,
+ * and joined where another socket or process has attached an equal one already; it
+ * leaves with the last of them, however that ends.
  *
  * @param[in] socket    a socket that is not bound
  * @param[in] ifname    the interface, in this thread's network namespace
@@ -872,14 +1144,17 @@ int xsk_socket_create(struct xsk_socket **out,
  *                     such queue, or the driver refuses it
  * @retval -ENODEV     no interface has that name
  * @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
- *                     program is on the interface, or the default one without
- *                     XSK_BIND_SG; or the socket is bound already
+ *                     program is on the interface, or one of this library's that
+ *                     differs, or has not XSK_BIND_SG: the sentence says in what; or the
+ *                     socket is bound already
  * @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
  *                     kernel has no XDP links (before Linux 5.9), or no XSK_BIND_SG
  *                     (before 6.6)
  * @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
  *                     or CAP_SYS_ADMIN to join that of another process
- * @retval -E2BIG      the XSKMAP has no place for the queue
+ * @retval -EACCES     CAP_PERFMON is missing, which rules and filters need
+ * @retval -E2BIG      the XSKMAP has no place for the queue, or the program is too
+ *                     complex for the kernel
  * @note Threads: no other call on this socket may run. Sleeps, at most some
  *       retry_ms. After a failure the socket is as before and can be bound again;
  *       if only the XSKMAP refused it, it stays bound and can be destroyed.
@@ -974,6 +1249,75 @@ int xsk_socket_wait(struct xsk_socket *socket,
 int xsk_socket_check(const struct xsk_socket *socket);
 
 /**
+ * Creates a program, to be given to xsk_socket_bind() or xsk_program_replace().
+ *
+ * @param[out] out     the new program; untouched on failure. Release it with
+ *                     xsk_program_destroy(), whenever.
+ * @param[in]  params  read during the call only; NULL for the default program
+ * @retval 0        created; nothing is loaded yet
+ * @retval -EINVAL  out is NULL, a parameter is out of range, or a rule or an
+ *                  instruction is wrong: the sentence says which and why
+ * @retval -E2BIG   too many rules, or a program too long for any kernel
+ * @retval -ENOMEM  no memory
+ * @note Threads: any.
+ */
+int xsk_program_create(struct xsk_program **out,
+		       const struct xsk_program_params *params);
+
+/**
+ * Destroys a program. Sockets that were bound with it go on.
+ *
+ * @param[in] program  gone afterwards; NULL is nothing to do
+ * @note Threads: no other call with this program may run.
+ */
+void xsk_program_destroy(struct xsk_program *program);
+
+/**
+ * Puts another program in the place of the one that brings a socket its packets.
+ *
+ * It does so between two packets: none is lost, and every socket stays where it is.
+ * It holds for all sockets and processes that share the program; who joins later
+ * must want the new one. Counters start at 0.
+ *
+ * @param[in] socket   bound, with a program of the library's
+ * @param[in] program  the new one; NULL for the default program
+ * @retval 0          replaced
+ * @retval -EINVAL    socket is NULL
+ * @retval -ENOTCONN  the socket is not bound, or uses no program of the library's
+ * @retval -EPERM     CAP_NET_ADMIN or CAP_BPF is missing
+ * @retval -EACCES    CAP_PERFMON is missing, which rules and filters need
+ * @retval -E2BIG     the program is too complex for the kernel
+ * @note Threads: any, but for xsk_socket_bind() and xsk_socket_destroy() on this
+ *       socket. May sleep some tens of milliseconds. Linux 5.9.
+ */
+int xsk_program_replace(struct xsk_socket *socket,
+			const struct xsk_program *program);
+
+/**
+ * Reads how many packets each rule has decided on.
+ *
+ * One counter for each rule, in order (one for a filter); then one for packets that
+ * nothing matched; then one for those that went to the kernel because they could not
+ * be parsed. They are of all queues and all processes since the program was attached.
+ *
+ * @param[in]  socket    bound, with a program of the library's
+ * @param[out] counters  room for n; the first n are written, or as many as there are
+ * @param[in]  n         0 to ask how many there are
+ * @retval >=0        how many there are; 0 for the default program, which counts
+ *                    nothing
+ * @retval -EINVAL    socket is NULL, or counters is and n is not 0
+ * @retval -ENOTCONN  the socket is not bound, or uses no program of the library's
+ * @retval -EPERM     another process has replaced the program, and CAP_SYS_ADMIN is
+ *                    missing to find the new one
+ * @retval -ENOMEM    no memory
+ * @note Threads: as for xsk_program_replace(). A packet may be counted between two
+ *       counters; a counter's bytes may lag behind its packets by one packet.
+ */
+int xsk_program_counters(const struct xsk_socket *socket,
+			 struct xsk_counter *counters,
+			 uint32_t n);
+
+/**
  * Reads the counters of a socket.
  *
  * @param[in]  socket  the socket
@@ -1045,8 +1389,9 @@ int xsk_rx_burst(struct xsk_socket *socket,
  *                    the interface is down waits in the ring: xsk_tx_kick() and
  *                    xsk_socket_check() tell.
  * @retval -EINVAL    none: a pointer is NULL; or a buffer of the first packet is
- *                    empty, is not within its frame, has unknown options, or is on
- *                    its way already; or that packet goes on behind the last buffer,
+ *                    empty, is not within its frame, has options that no
+ *                    xsk_buf_request_checksum() or the like has set, or is on its way
+ *                    already; or that packet goes on behind the last buffer,
  *                    or has several and the socket is not bound with XSK_BIND_SG
  * @retval -EMSGSIZE  none: the first packet has more buffers than the kernel sends as
  *                    one (`max_frags` of xsk_socket_info()), or than the TX or the
@@ -1055,7 +1400,6 @@ int xsk_rx_burst(struct xsk_socket *socket,
  * @retval -ENXIO     the interface is gone: destroy the socket
  * @retval -ENOTCONN  the socket is not bound
  * @retval -EBUSY     entries reserved or peeked by ring calls are still open
- * @retval -EOPNOTSUPP  the socket only receives
  * @note Threads: the transmit side's. Does not wait, but in copy mode the kernel
  *       sends during the call.
  */
@@ -1078,7 +1422,8 @@ uint32_t xsk_tx_pending(struct xsk_socket *socket);
  * Takes frames to write packets to.
  *
  * @param[in]  socket  the socket that will send them, or any with the same UMEM
- * @param[out] bufs    room for n; `data` points behind the headroom and `len` is
+ * @param[out] bufs    room for n; `data` points behind the headroom (and, with
+ *                     XSK_UMEM_TX_METADATA, 32 bytes more) and `len` is
  *                     the room from there to the frame's end, to be replaced by the
  *                     packet's length. What is not sent goes to xsk_buf_free() or
  *                     xsk_umem_free().
@@ -1107,6 +1452,114 @@ uint32_t xsk_buf_alloc(struct xsk_socket *socket,
 uint32_t xsk_buf_free(struct xsk_socket *socket,
 		      const struct xsk_buf *bufs,
 		      uint32_t n);
+
+/**
+ * Has a checksum put into a packet that is to be sent.
+ *
+ * The bytes from `start` to the packet's end are summed up as the Internet protocols do
+ * it (RFC 1071), and the result is written to the two bytes at `start + offset`. What
+ * stands there before is part of the sum: for TCP and UDP the sum of the pseudo-header,
+ * neither complemented nor 0. For UDP in IPv4, say: start 34, offset 6.
+ *
+ * In zero-copy mode the device does it. In copy mode it is up to the driver as for any
+ * packet of the kernel's: on real interfaces the sum is right on the wire; a virtual
+ * one like veth passes packets on within the machine with the sum still to be made, which
+ * the kernel's own protocols take for right, and a capture shows. There
+ * XSK_UMEM_TX_SW_CSUM makes it right at once.
+ *
+ * Do this and the other requests last, when the packet is complete: they stand in front
+ * of `data`, which must not be moved any more, and are checked against `len`. A request
+ * holds for one packet: whoever sends the buffer again asks again, with `options` 0.
+ *
+ * @param[in]     socket  the socket that will send it, bound, with a UMEM that has
+ *                        XSK_UMEM_TX_METADATA
+ * @param[in,out] buf     the packet; its `options` say then that something is asked
+ * @param[in]     start   where the sum starts, in bytes from `data`
+ * @param[in]     offset  where it goes, in bytes from start
+ * @retval 0           asked
+ * @retval -EINVAL     a pointer is NULL, the packet is not within its frame with room
+ *                     for the metadata, or the sum is not within the packet
+ * @retval -EOPNOTSUPP the driver cannot in zero-copy mode; or the UMEM has no metadata,
+ *                     or the socket only receives
+ * @retval -ENOTCONN   the socket is not bound, so that nobody knows its driver
+ * @note Threads: the transmit side's. Linux 6.8.
+ */
+int xsk_buf_request_checksum(struct xsk_socket *socket,
+			     struct xsk_buf *buf,
+			     uint16_t start,
+			     uint16_t offset);
+
+/**
+ * Has the time told at which a packet was out. xsk_tx_timestamps() hands it over, with
+ * the cookie.
+ *
+ * In zero-copy mode it is the device's time (its PTP clock). In copy mode it is the
+ * kernel's, CLOCK_TAI, when it was done with the packet.
+ *
+ * @param[in]     socket  as for xsk_buf_request_checksum(), as is all else
+ * @param[in,out] buf     the packet
+ * @param[in]     cookie  any number, to know the packet by
+ * @retval 0   asked
+ * @retval <0  as for xsk_buf_request_checksum()
+ * @note Threads: the transmit side's. Linux 6.8.
+ */
+int xsk_buf_request_timestamp(struct xsk_socket *socket,
+			      struct xsk_buf *buf,
+			      uint64_t cookie);
+
+/**
+ * Has a packet wait in the device until a time.
+ *
+ * Devices that can want to be set up for it: a queue with an offloaded "etf" qdisc, or
+ * "taprio". What comes too late, or lies too far ahead, is up to the device.
+ *
+ * @param[in]     socket   as for xsk_buf_request_checksum(), as is all else
+ * @param[in,out] buf      the packet
+ * @param[in]     time_ns  nanoseconds of the device's PTP clock
+ * @retval 0   asked
+ * @retval <0  as for xsk_buf_request_checksum(); -EOPNOTSUPP where the device does not
+ *             tell that it can (`xsk_features` of xsk_probe())
+ * @note Threads: the transmit side's. Linux 6.14.
+ */
+int xsk_buf_request_launch_time(struct xsk_socket *socket,
+				struct xsk_buf *buf,
+				uint64_t time_ns);
+
+/**
+ * Hands over when packets were out, oldest first, and reclaims the frames of those that
+ * are while one is awaited.
+ *
+ * Kept are as many as the TX ring has entries: more overwrite the oldest. They are of
+ * packets that xsk_tx_burst() sent. In copy mode most are there when it returns.
+ *
+ * @param[in]  socket  the socket
+ * @param[out] stamps  room for n
+ * @param[in]  n       wanted
+ * @return how many there were, 0 to n; 0 if a pointer is NULL
+ * @note Threads: the transmit side's. Linux 6.8.
+ */
+uint32_t xsk_tx_timestamps(struct xsk_socket *socket,
+			   struct xsk_tx_timestamp *stamps,
+			   uint32_t n);
+
+/**
+ * Gives the metadata of a packet that the ring calls send: `struct xsk_tx_metadata` of
+ * <linux/if_xdp.h>, in front of the packet.
+ *
+ * To ask for something, write all of it and set XDP_TX_METADATA in the descriptor's
+ * `options`. When the address is back in the completion ring, completion.tx_timestamp
+ * there is the time, if it was asked for. What the kernel does not like it does not
+ * skip: it sends nothing more, with -EINVAL from xsk_tx_kick(). So see to it that the
+ * flags are ones that it knows, and that the checksum is within the packet.
+ *
+ * @param[in] umem  a UMEM with XSK_UMEM_TX_METADATA
+ * @param[in] addr  the packet's, a descriptor's or one of xsk_umem_alloc()
+ * @return the place; NULL if umem is, if it has no metadata, or if there is no room
+ *         for it in front of the address
+ * @note Threads: any. Linux 6.8.
+ */
+struct xsk_tx_metadata *xsk_umem_tx_metadata(const struct xsk_umem *umem,
+					     uint64_t addr);
 
 /**
  * Claims entries of the RX ring to read.
@@ -1486,6 +1939,25 @@ uint32_t xsk_comp_next_run(struct xsk_socket *socket,
 struct xsk_ring_cons *xsk_socket_rx_ring(struct xsk_socket *socket);
 
 /**
+ * Gives the address of the RX ring's producer index, for a thread that waits for
+ * packets by watching memory: umonitor and umwait on x86, as DPDK's power library uses
+ * them, or wfe on Arm.
+ *
+ * The kernel alone writes the index: it adds, modulo 2^32, the number of descriptors
+ * that it has put into the ring. Another value than before means that packets came, and
+ * nothing else changes it. To lose none: receive until nothing comes, read the index,
+ * arm the monitor, read it once more and sleep only if it is the same. Let the sleep be
+ * a short one and call xsk_rx_burst() or xsk_rx_kick() after it: a kernel that waits for
+ * a kick, or that is busy-polled, puts nothing into the ring meanwhile, and an interface
+ * that goes away does not change the index either.
+ *
+ * @return the address, to be read only, with acquire order before entries are read, and
+ *         good until the socket is destroyed; NULL if socket is, or has no RX ring
+ * @note Threads: the call is the receive side's; any may read the index. Linux 5.4.
+ */
+const uint32_t *xsk_socket_rx_monitor(struct xsk_socket *socket);
+
+/**
  * Gives a socket's fill ring, as xsk_socket_rx_ring() does the RX ring.
  *
  * @return the ring; NULL if socket is
@@ -1514,7 +1986,8 @@ struct xsk_ring_cons *xsk_socket_comp_ring(struct xsk_socket *socket);
  *
  * In copy mode that is always so, the kernel sends during the call, and one call
  * moves at most the tx_budget of xsk_socket_info(), and nothing behind an invalid
- * descriptor, which the next call skips: both are XSK_KICK_AGAIN.
+ * descriptor, which the next call skips: both are XSK_KICK_AGAIN. With busy polling
+ * the flag does not matter: the kernel sends and completes during the call.
  *
  * @param[in] socket  a bound socket
  * @param[in] flags   XSK_KICK_FORCE or 0
@@ -1534,7 +2007,8 @@ int xsk_tx_kick(struct xsk_socket *socket,
 
 /**
  * Has the kernel receive into what is in the fill ring, if the ring's flag asks
- * for it. The flag is the fill ring's: the kernel sets none on the RX ring.
+ * for it. The flag is the fill ring's: the kernel sets none on the RX ring. With busy
+ * polling it does not matter: the kernel fetches packets during the call.
  *
  * @param[in] socket  a bound socket
  * @param[in] flags   XSK_KICK_FORCE or 0

@@ -585,6 +585,25 @@ tcpdump_reads() {
 	[ "$lengths" = "60 61 64 1000 1514 " ] || bad "lengths: $lengths"
 }
 
+# Only what the expression matches; the rest is not touched.
+takes_matches() {
+	local frames
+	frames=$(some_frames)
+	pair xa xb
+	start xskdump -i xb -w "$tmp/pcap.filter" -c 2 -f 'greater 500'
+	"$tmp/wire" send xa <<<"$frames"
+	ends $pid 0
+	is_pcap "$tmp/pcap.filter" "$(awk 'length >= 1000' <<<"$frames")"
+	says xskdump "received 2 packets, 2514 bytes"
+	"$dir/xskdump" -i xb -w /dev/null -f 'udp port nonsense' >"$tmp/xskdump" 2>&1
+	[ $? = 2 ] || bad "exit code for what libpcap does not know"
+	says xskdump "-f: .*nonsense"
+	"$dir/xskdump" -i xb -w /dev/null -f 'ip protochain 6' >"$tmp/xskdump" 2>&1
+	[ $? = 1 ] || bad "exit code for what the library refuses"
+	says xskdump "filter: instruction .*: a jump behind the end"
+	ip link del xa
+}
+
 full_disk() {
 	pair xa xb
 	start xskdump -i xb -w /dev/full
@@ -891,6 +910,11 @@ else
 	echo "skip tcpdump reads what xskdump wrote: there is no tcpdump"
 fi
 run "xskdump writes to a pipe as packets come" dumps_to_pipe
+if ldconfig -p | grep -q 'libpcap\.so\.'; then
+	run "xskdump takes what a filter matches" takes_matches
+else
+	echo "skip xskdump takes what a filter matches: there is no libpcap"
+fi
 run "xskdump tells of a full disk" full_disk
 run "xskprobe refuses bad options and says which interface is missing" probe_refuses
 if ! command -v leaves >/dev/null; then

@@ -1,5 +1,6 @@
 //! How C programs say what a socket is to be bound to.
 
+use super::program::{program_ref, xsk_program};
 use super::{Sized32, check_flags};
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
 use crate::xsk::error::fail;
@@ -52,6 +53,9 @@ pub struct xsk_bind_params {
     pub retry_ms: i32,
     /// The map for XSK_BIND_XSKMAP, read during the call only.
     pub xskmap_fd: i32,
+    /// The program to attach, or to join where an equal one is attached already; it
+    /// may be destroyed after the call. NULL: the default program.
+    pub program: *const xsk_program,
 }
 
 // SAFETY: repr(C), the size first, zero is a value of each member.
@@ -60,7 +64,10 @@ unsafe impl Sized32 for xsk_bind_params {
 }
 
 /// The core's terms for what C asked for, checked.
-pub(super) fn bind_config(params: &xsk_bind_params) -> Result<BindConfig, Error> {
+///
+/// # Safety
+/// The program is NULL or alive.
+pub(super) unsafe fn bind_config(params: &xsk_bind_params) -> Result<BindConfig<'_>, Error> {
     const KNOWN: u32 = (XSK_BIND_SG << 1) - 1;
     check_flags(params.flags, KNOWN, "xsk_bind_params.flags")?;
     let has = |flag| params.flags & flag != 0;
@@ -81,18 +88,19 @@ pub(super) fn bind_config(params: &xsk_bind_params) -> Result<BindConfig, Error>
         _ => None,
     };
     let steering = match (has(XSK_BIND_NO_PROGRAM), has(XSK_BIND_XSKMAP)) {
-        (false, false) => Steering::Default(mode),
+        // SAFETY: the caller's promise.
+        (false, false) => Steering::Program(mode, unsafe { program_ref(params.program) }),
         (true, true) => {
             return fail!(
                 Errno::EINVAL,
                 "bind: XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP exclude each other"
             );
         }
-        _ if mode.is_some() => {
+        _ if mode.is_some() || !params.program.is_null() => {
             return fail!(
                 Errno::EINVAL,
-                "bind: XSK_BIND_SKB_MODE and XSK_BIND_DRV_MODE are for the default program, which \
-                 XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP do without"
+                "bind: XSK_BIND_SKB_MODE, XSK_BIND_DRV_MODE and `program` are for a program of the \
+                 library's, which XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP do without"
             );
         }
         (true, _) => Steering::None,

@@ -31,7 +31,8 @@ fn kicked(result: Result<Kick, Error>) -> c_int {
 ///
 /// In copy mode that is always so, the kernel sends during the call, and one call
 /// moves at most the tx_budget of xsk_socket_info(), and nothing behind an invalid
-/// descriptor, which the next call skips: both are XSK_KICK_AGAIN.
+/// descriptor, which the next call skips: both are XSK_KICK_AGAIN. With busy polling
+/// the flag does not matter: the kernel sends and completes during the call.
 ///
 /// @param[in] socket  a bound socket
 /// @param[in] flags   XSK_KICK_FORCE or 0
@@ -55,7 +56,8 @@ pub unsafe extern "C" fn xsk_tx_kick(socket: *mut xsk_socket, flags: u32) -> c_i
 }
 
 /// Has the kernel receive into what is in the fill ring, if the ring's flag asks
-/// for it. The flag is the fill ring's: the kernel sets none on the RX ring.
+/// for it. The flag is the fill ring's: the kernel sets none on the RX ring. With busy
+/// polling it does not matter: the kernel fetches packets during the call.
 ///
 /// @param[in] socket  a bound socket
 /// @param[in] flags   XSK_KICK_FORCE or 0

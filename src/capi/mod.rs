@@ -26,9 +26,11 @@ mod kick;
 /// libxdp's names, declared in include/xdp/xsk.h.
 mod libxdp;
 mod log;
+mod metadata;
 mod packet;
 mod port;
 mod probe;
+mod program;
 mod ring;
 mod run;
 mod rx;
@@ -41,9 +43,11 @@ pub use bind::*;
 pub use errmsg::*;
 pub use kick::*;
 pub use log::*;
+pub use metadata::*;
 pub use packet::*;
 pub use port::*;
 pub use probe::*;
+pub use program::*;
 pub use ring::*;
 pub use run::*;
 pub use rx::*;
@@ -97,33 +101,53 @@ const SIZE_MAX: u32 = 4096;
 /// # Safety
 /// `from` must be NULL or readable for as many bytes as its first member says.
 unsafe fn copy_params<T: Sized32>(from: *const T) -> Result<T, Error> {
-    let mut params = MaybeUninit::<T>::zeroed();
     if from.is_null() {
         // SAFETY: zero is a value of T, as `Sized32` promises.
-        return Ok(unsafe { params.assume_init() });
+        return Ok(unsafe { MaybeUninit::<T>::zeroed().assume_init() });
     }
     // SAFETY: a u32 comes first, whatever the struct's version.
     let size = unsafe { from.cast::<u32>().read_unaligned() };
-    check_size(size, T::NAME)?;
-    let (size, ours) = (size as usize, size_of::<T>());
-    // SAFETY: the caller has `size` bytes, `params` has `ours`.
-    unsafe {
-        ptr::copy_nonoverlapping(from.cast::<u8>(), params.as_mut_ptr().cast(), size.min(ours))
-    };
+    // SAFETY: the caller's promise, and `Sized32`'s.
+    unsafe { copy_struct(from, size, T::NAME) }
+}
+
+/// Copies what the caller has of a struct whose size stands elsewhere.
+///
+/// # Safety
+/// `from` must be readable for `size` bytes, and T valid when zeroed.
+unsafe fn copy_struct<T: Copy>(from: *const T, size: u32, name: &str) -> Result<T, Error> {
+    let mut params = MaybeUninit::<T>::zeroed();
+    // SAFETY: the caller's promise; and `params` has as many bytes as it is long.
+    unsafe { copy_bytes(from.cast(), size, params.as_mut_ptr().cast(), size_of::<T>(), name) }?;
+    // SAFETY: integers and pointers, zeroed and partly copied.
+    Ok(unsafe { params.assume_init() })
+}
+
+/// # Safety
+/// There must be `size` bytes to read, and `ours` to write.
+unsafe fn copy_bytes(
+    from: *const u8,
+    size: u32,
+    to: *mut u8,
+    ours: usize,
+    name: &str,
+) -> Result<(), Error> {
+    check_size(size, name)?;
+    let size = size as usize;
+    // SAFETY: the caller has `size` bytes, `to` has `ours`.
+    unsafe { ptr::copy_nonoverlapping(from, to, size.min(ours)) };
     for at in ours..size {
-        let byte = from.cast::<u8>().wrapping_add(at);
         // SAFETY: below `size`, up to which the caller's struct is readable.
-        if unsafe { byte.read() } != 0 {
+        if unsafe { from.wrapping_add(at).read() } != 0 {
             return fail!(
                 Errno::EINVAL,
-                "{}: byte {at} is set, which this version ({}) does not know; its struct has {ours}",
-                T::NAME,
+                "{name}: byte {at} is set, which this version ({}) does not know; its struct has \
+                 {ours}",
                 env!("CARGO_PKG_VERSION")
             );
         }
     }
-    // SAFETY: integers and pointers, zeroed and partly copied.
-    Ok(unsafe { params.assume_init() })
+    Ok(())
 }
 
 /// Fills in as much of an info struct as the caller has; the rest of his is zeroed.

@@ -66,8 +66,9 @@ pub unsafe extern "C" fn xsk_rx_burst(socket: *mut xsk_socket, bufs: *mut Buf, n
 ///                    the interface is down waits in the ring: xsk_tx_kick() and
 ///                    xsk_socket_check() tell.
 /// @retval -EINVAL    none: a pointer is NULL; or a buffer of the first packet is
-///                    empty, is not within its frame, has unknown options, or is on
-///                    its way already; or that packet goes on behind the last buffer,
+///                    empty, is not within its frame, has options that no
+///                    xsk_buf_request_checksum() or the like has set, or is on its way
+///                    already; or that packet goes on behind the last buffer,
 ///                    or has several and the socket is not bound with XSK_BIND_SG
 /// @retval -EMSGSIZE  none: the first packet has more buffers than the kernel sends as
 ///                    one (`max_frags` of xsk_socket_info()), or than the TX or the
@@ -76,7 +77,6 @@ pub unsafe extern "C" fn xsk_rx_burst(socket: *mut xsk_socket, bufs: *mut Buf, n
 /// @retval -ENXIO     the interface is gone: destroy the socket
 /// @retval -ENOTCONN  the socket is not bound
 /// @retval -EBUSY     entries reserved or peeked by ring calls are still open
-/// @retval -EOPNOTSUPP  the socket only receives
 /// @note Threads: the transmit side's. Does not wait, but in copy mode the kernel
 ///       sends during the call.
 #[unsafe(no_mangle)]
@@ -106,7 +106,8 @@ pub unsafe extern "C" fn xsk_tx_pending(socket: *mut xsk_socket) -> u32 {
 /// Takes frames to write packets to.
 ///
 /// @param[in]  socket  the socket that will send them, or any with the same UMEM
-/// @param[out] bufs    room for n; `data` points behind the headroom and `len` is
+/// @param[out] bufs    room for n; `data` points behind the headroom (and, with
+///                     XSK_UMEM_TX_METADATA, 32 bytes more) and `len` is
 ///                     the room from there to the frame's end, to be replaced by the
 ///                     packet's length. What is not sent goes to xsk_buf_free() or
 ///                     xsk_umem_free().

@@ -110,7 +110,9 @@ unsafe fn open(ifname: &[u8], params: &xsk_port_params) -> Result<Port, Error> {
     // SAFETY: as above.
     let socket_config = socket_config(&unsafe { copy_params(params.socket_params) }?)?;
     // SAFETY: as above.
-    let bind_config = bind_config(&unsafe { copy_params(params.bind_params) }?)?;
+    let bind_params = unsafe { copy_params(params.bind_params) }?;
+    // SAFETY: its program is NULL or alive, as the caller promises.
+    let bind_config = unsafe { bind_config(&bind_params) }?;
     let memory = match (params.umem.is_null(), apart) {
         (true, false) => Memory::Shared(umem_config),
         (true, true) if umem_config.memory.is_some() => {

@@ -7,6 +7,7 @@ use core::ptr;
 use super::bind::{bind_config, xsk_bind_params};
 use super::umem::{umem_ref, xsk_umem};
 use super::{Sized32, check_flags, copy_params, guard, guard_count, null};
+use crate::xsk::busy::BusyPoll;
 use crate::xsk::config::{Direction, SocketConfig};
 use crate::xsk::error::{error, fail};
 use crate::xsk::socket::Socket;
@@ -28,6 +29,10 @@ pub struct xsk_socket {
 pub const XSK_SOCKET_RX_ONLY: u32 = 1 << 0;
 /// The socket only sends: it has no RX ring, and needs no XDP program.
 pub const XSK_SOCKET_TX_ONLY: u32 = 1 << 1;
+/// Busy polling in the place of the device's interrupts, which stay off for
+/// /sys/class/net/DEV/gro_flush_timeout (nanoseconds) after each poll, if
+/// napi_defer_hard_irqs beside it is not 0. Linux 5.11; needs CAP_NET_ADMIN.
+pub const XSK_SOCKET_PREFER_BUSY_POLL: u32 = 1 << 2;
 
 /// What a socket is to be; 0 means default everywhere but in `size`.
 ///
@@ -37,7 +42,8 @@ pub const XSK_SOCKET_TX_ONLY: u32 = 1 << 1;
 pub struct xsk_socket_params {
     /// sizeof(struct xsk_socket_params).
     pub size: u32,
-    /// XSK_SOCKET_RX_ONLY or XSK_SOCKET_TX_ONLY; 0 for both ways.
+    /// XSK_SOCKET_RX_ONLY or XSK_SOCKET_TX_ONLY, neither for both ways;
+    /// XSK_SOCKET_PREFER_BUSY_POLL.
     pub flags: u32,
     /// Default 2048; must be 0 for a socket that only sends.
     pub rx_size: u32,
@@ -47,6 +53,21 @@ pub struct xsk_socket_params {
     pub fill_size: u32,
     /// Default the UMEM's, or 1 for a socket that only receives.
     pub comp_size: u32,
+    /// Descriptors that one kick sends in copy mode: 32 to `tx_size`, Linux 6.17. Less
+    /// bounds the time in the call, more saves calls. Default the whole TX ring where
+    /// the kernel can, else what it does by itself; xsk_socket_info() says how many.
+    pub tx_budget: u32,
+    /// Busy polling, if not 0: the kernel fetches packets from the device, and sends,
+    /// during calls of this socket, on the caller's processor. The calls are kicks, which
+    /// then always enter the kernel, xsk_rx_burst() that finds the RX ring empty,
+    /// xsk_tx_burst() and xsk_socket_wait(). A program that uses the rings alone must kick
+    /// whatever their flags say. It is the option SO_BUSY_POLL; the calls here do not
+    /// wait, so that any number will do (20, say). Linux 5.11; some kernels want
+    /// CAP_NET_ADMIN for it. xsk_socket_create() fails where it cannot be had.
+    pub busy_poll_us: u32,
+    /// Packets that a poll fetches at most, to 65535: the option SO_BUSY_POLL_BUDGET.
+    /// Default the kernel's, 8; any needs CAP_NET_ADMIN.
+    pub busy_poll_budget: u32,
 }
 
 // SAFETY: repr(C), the size first, zero is a value of each member.
@@ -82,7 +103,10 @@ pub(super) unsafe fn socket_ref<'a>(socket: *const xsk_socket) -> Result<&'a Soc
 /// @param[in]  params  read during the call only; NULL for the defaults
 /// @retval 0        created
 /// @retval -EINVAL  out or umem is NULL, or a parameter is out of range
-/// @retval -EPERM   CAP_NET_RAW is missing
+/// @retval -ENOPROTOOPT  a parameter asks for what this kernel does not have: tx_budget
+///                  before Linux 6.17, busy polling before 5.11 or without
+///                  CONFIG_NET_RX_BUSY_POLL
+/// @retval -EPERM   CAP_NET_RAW is missing, or CAP_NET_ADMIN for busy polling
 /// @retval -ENOMEM  no memory for the rings
 /// @note Threads: any. May sleep. The socket belongs to the network namespace that
 ///       the thread is in. Linux 5.4.
@@ -107,11 +131,11 @@ pub unsafe extern "C" fn xsk_socket_create(
 
 /// Binds a socket to a queue of an interface and directs the queue's packets to it.
 ///
-/// Unless the flags say otherwise, a socket that receives uses the default XDP
-/// program: what arrives on a queue that has a socket goes there, the rest to the
-/// kernel. The program is attached by a BPF link, and joined where another socket
-/// or process has attached it already; it leaves with the last of them, however
-/// that ends.
+/// Unless the flags say otherwise, a socket that receives uses an XDP program: that of
+/// the parameters, or the default one, by which what arrives on a queue that has a
+/// socket goes there and the rest to the kernel. The program is attached by a BPF link,
+/// and joined where another socket or process has attached an equal one already; it
+/// leaves with the last of them, however that ends.
 ///
 /// @param[in] socket    a socket that is not bound
 /// @param[in] ifname    the interface, in this thread's network namespace
@@ -122,14 +146,17 @@ pub unsafe extern "C" fn xsk_socket_create(
 ///                     such queue, or the driver refuses it
 /// @retval -ENODEV     no interface has that name
 /// @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
-///                     program is on the interface, or the default one without
-///                     XSK_BIND_SG; or the socket is bound already
+///                     program is on the interface, or one of this library's that
+///                     differs, or has not XSK_BIND_SG: the sentence says in what; or the
+///                     socket is bound already
 /// @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
 ///                     kernel has no XDP links (before Linux 5.9), or no XSK_BIND_SG
 ///                     (before 6.6)
 /// @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
 ///                     or CAP_SYS_ADMIN to join that of another process
-/// @retval -E2BIG      the XSKMAP has no place for the queue
+/// @retval -EACCES     CAP_PERFMON is missing, which rules and filters need
+/// @retval -E2BIG      the XSKMAP has no place for the queue, or the program is too
+///                     complex for the kernel
 /// @note Threads: no other call on this socket may run. Sleeps, at most some
 ///       retry_ms. After a failure the socket is as before and can be bound again;
 ///       if only the XSKMAP refused it, it stays bound and can be destroyed.
@@ -216,12 +243,15 @@ unsafe fn bind(
     let ifname = unsafe { CStr::from_ptr(ifname) };
     // SAFETY: the caller's promise.
     let params = unsafe { copy_params(params) }?;
-    socket.bind(ifname.to_bytes(), queue_id, &bind_config(&params)?)
+    // SAFETY: its program is NULL or alive, as the caller promises.
+    let config = unsafe { bind_config(&params) }?;
+    socket.bind(ifname.to_bytes(), queue_id, &config)
 }
 
 pub(super) fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
     const BOTH: u32 = XSK_SOCKET_RX_ONLY | XSK_SOCKET_TX_ONLY;
-    check_flags(params.flags, BOTH, "xsk_socket_params.flags")?;
+    const KNOWN: u32 = BOTH | XSK_SOCKET_PREFER_BUSY_POLL;
+    check_flags(params.flags, KNOWN, "xsk_socket_params.flags")?;
     let direction = match params.flags & BOTH {
         XSK_SOCKET_RX_ONLY => Direction::RxOnly,
         XSK_SOCKET_TX_ONLY => Direction::TxOnly,
@@ -241,6 +271,12 @@ pub(super) fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, 
         fill_size: params.fill_size,
         comp_size: params.comp_size,
         sharers: 1,
+        tx_budget: params.tx_budget,
+        busy_poll: BusyPoll {
+            us: params.busy_poll_us,
+            budget: params.busy_poll_budget,
+            prefer: params.flags & XSK_SOCKET_PREFER_BUSY_POLL != 0,
+        },
     })
 }
 

@@ -90,14 +90,22 @@ pub struct xsk_socket_info {
     pub fill_size: u32,
     /// Entries of the completion ring.
     pub comp_size: u32,
-    /// Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the
-    /// size of the TX ring. 32 stands here also on Linux 5.10, which sends 16.
+    /// Descriptors that one kick sends in copy mode: 32, or from Linux 6.17 on the size of
+    /// the TX ring or what xsk_socket_params asked for. 32 stands here also on Linux 5.10,
+    /// which sends 16.
     pub tx_budget: u32,
     /// Buffers that a packet to be sent may have: 1 unless the socket is bound with
     /// XSK_BIND_SG, when it is what the kernel takes: 17 or more (its MAX_SKB_FRAGS)
     /// in copy mode, in zero-copy mode what the driver tells. A packet that is
     /// received may have more.
     pub max_frags: u32,
+    /// What xsk_socket_params asked for, which the kernel has then: 0 without busy
+    /// polling.
+    pub busy_poll_us: u32,
+    /// Packets that a poll fetches at most; 0 for the kernel's own number.
+    pub busy_poll_budget: u32,
+    /// 1 if polls are in the place of interrupts.
+    pub prefer_busy_poll: u32,
 }
 
 // SAFETY: repr(C), the size first, zero is a value of each member.
@@ -170,6 +178,9 @@ pub unsafe extern "C" fn xsk_socket_info(
             comp_size: config.comp_size,
             tx_budget: socket.tx_budget(),
             max_frags: 1,
+            busy_poll_us: config.busy_poll.us,
+            busy_poll_budget: config.busy_poll.budget,
+            prefer_busy_poll: config.busy_poll.prefer.into(),
             ..xsk_socket_info::default()
         };
         if let Some(bond) = socket.bond() {
@@ -182,7 +193,7 @@ pub unsafe extern "C" fn xsk_socket_info(
             told.zero_copy = bond.zero_copy.into();
             told.need_wakeup = bond.need_wakeup.into();
             told.max_frags = bond.max_frags;
-            if let Some((id, mode)) = bond.program {
+            if let Some((id, mode)) = bond.program() {
                 told.program_id = id;
                 told.xdp_mode = match mode {
                     XdpMode::Generic => XSK_MODE_SKB,

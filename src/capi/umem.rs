@@ -4,8 +4,9 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::{Sized32, array, array_out, check_flags, copy_params, guard, null, write_info};
-use crate::xsk::config::UmemConfig;
+use crate::xsk::config::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, UmemConfig};
 use crate::xsk::error::{error, fail};
+use crate::xsk::metadata::TX_METADATA_LEN;
 use crate::xsk::umem::Umem;
 use crate::xsk::{Errno, Error, Shared, try_box};
 
@@ -20,13 +21,23 @@ pub struct xsk_umem {
 /// falls back to normal pages, with a log line; xsk_umem_info() says which it is.
 pub const XSK_UMEM_HUGE_PAGES: u32 = 1 << 0;
 
+/// Something may be asked for single packets that are sent: xsk_buf_request_checksum()
+/// and others. 32 bytes in front of each such packet belong to that: xsk_buf_alloc() and
+/// xsk_umem_alloc() leave room for them behind the headroom, and no packet can be sent
+/// from closer to its frame's start. Linux 6.8.
+pub const XSK_UMEM_TX_METADATA: u32 = 1 << 2;
+/// With XSK_UMEM_TX_METADATA: in copy mode the kernel makes checksums itself, whatever the
+/// driver could do, so that they are right on interfaces like veth too. It costs time.
+/// Linux 6.8.
+pub const XSK_UMEM_TX_SW_CSUM: u32 = 1 << 3;
+
 /// What a UMEM is to be; 0 means default everywhere but in `size`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct xsk_umem_params {
     /// sizeof(struct xsk_umem_params).
     pub size: u32,
-    /// XSK_UMEM_HUGE_PAGES, or 0.
+    /// XSK_UMEM_HUGE_PAGES, XSK_UMEM_TX_METADATA, XSK_UMEM_TX_SW_CSUM, or 0.
     pub flags: u32,
     /// Memory of the program's, page-aligned and writable; it must stay until the
     /// UMEM is destroyed. NULL: the library maps some.
@@ -75,6 +86,11 @@ pub struct xsk_umem_info {
     pub headroom: u32,
     /// 1 if the library mapped it on 2 MiB pages.
     pub huge_pages: u32,
+    /// Bytes in front of each sent packet that its metadata has: 0, or 32 with
+    /// XSK_UMEM_TX_METADATA.
+    pub tx_metadata_len: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: as for xsk_umem_params.
@@ -110,6 +126,7 @@ pub(super) unsafe fn umem_ref<'a>(umem: *const xsk_umem) -> Result<&'a Shared<Um
 /// @param[in]  params  read during the call only; NULL for the defaults
 /// @retval 0        created
 /// @retval -EINVAL  out is NULL, or a parameter is out of range
+/// @retval -EOPNOTSUPP  the flags ask for metadata, and Linux is before 6.8
 /// @retval -EPERM   CAP_NET_RAW is missing
 /// @retval -EAFNOSUPPORT  the kernel was built without AF_XDP
 /// @retval -ENOBUFS RLIMIT_MEMLOCK is too small (and CAP_IPC_LOCK is missing)
@@ -142,7 +159,8 @@ pub(super) fn hand_out(umem: Umem) -> Result<*mut xsk_umem, Error> {
 }
 
 pub(super) fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
-    check_flags(params.flags, XSK_UMEM_HUGE_PAGES, "xsk_umem_params.flags")?;
+    const KNOWN: u32 = XSK_UMEM_HUGE_PAGES | XSK_UMEM_TX_METADATA | XSK_UMEM_TX_SW_CSUM;
+    check_flags(params.flags, KNOWN, "xsk_umem_params.flags")?;
     check_flags(params.reserved, 0, "xsk_umem_params.reserved")?;
     let memory = match (params.memory.is_null(), params.memory_size) {
         (true, 0) => None,
@@ -153,6 +171,18 @@ pub(super) fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
             Some((params.memory.expose_provenance(), usize::try_from(bytes).unwrap_or(usize::MAX)))
         }
     };
+    let metadata = match params.flags & (XSK_UMEM_TX_METADATA | XSK_UMEM_TX_SW_CSUM) {
+        0 => 0,
+        XSK_UMEM_TX_METADATA => UMEM_TX_METADATA_LEN,
+        XSK_UMEM_TX_SW_CSUM => {
+            return fail!(
+                Errno::EINVAL,
+                "umem: flags: XSK_UMEM_TX_SW_CSUM is for packets with metadata, and goes with \
+                 XSK_UMEM_TX_METADATA"
+            );
+        }
+        _ => UMEM_TX_METADATA_LEN | UMEM_TX_SW_CSUM,
+    };
     Ok(UmemConfig {
         memory,
         frame_count: params.frame_count,
@@ -161,7 +191,8 @@ pub(super) fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
         fill_size: params.fill_size,
         comp_size: params.comp_size,
         huge_pages: params.flags & XSK_UMEM_HUGE_PAGES != 0,
-        ..UmemConfig::default()
+        kernel_flags: metadata,
+        tx_metadata_len: if metadata == 0 { 0 } else { TX_METADATA_LEN },
     })
 }
 
@@ -214,6 +245,8 @@ pub unsafe extern "C" fn xsk_umem_info(umem: *const xsk_umem, info: *mut xsk_ume
             free_frames: umem.pool().len(),
             headroom: geometry.headroom(),
             huge_pages: umem.on_huge_pages().into(),
+            tx_metadata_len: umem.config().tx_metadata_len,
+            reserved: 0,
         };
         // SAFETY: NULL or writable for its size, as documented.
         unsafe { write_info(info, told) }

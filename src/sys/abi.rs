@@ -12,6 +12,17 @@ pub struct Desc {
     pub options: u32,
 }
 
+/// An instruction of classic BPF: `struct sock_filter` of <linux/filter.h>.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SockFilter {
+    pub code: u16,
+    /// Instructions to jump over if a condition holds, and if it does not.
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+
 /// Where one ring lies in its mapping: `struct xdp_ring_offset`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +79,19 @@ pub const MIN_CHUNK_SIZE: u32 = 2048;
 
 /// `flags` of a UMEM: chunks lie anywhere.
 pub const UMEM_UNALIGNED_CHUNKS: u32 = libc::XDP_UMEM_UNALIGNED_CHUNK_FLAG;
+
+/// `flags` of a UMEM: the kernel sums up what packets ask for, in copy mode.
+pub const UMEM_TX_SW_CSUM: u32 = 1 << 1;
+/// `flags` of a UMEM: `tx_metadata_len` counts.
+pub const UMEM_TX_METADATA_LEN: u32 = 1 << 2;
+
+/// `options` of a descriptor: `XDP_TX_METADATA`, there is some in front of the packet.
+pub const TX_METADATA: u32 = 1 << 1;
+
+/// `flags` of `struct xsk_tx_metadata`: `XDP_TXMD_FLAGS_`.
+pub const TXMD_TIMESTAMP: u64 = 1 << 0;
+pub const TXMD_CHECKSUM: u64 = 1 << 1;
+pub const TXMD_LAUNCH_TIME: u64 = 1 << 2;
 
 pub const COPY: u16 = libc::XDP_COPY;
 pub const ZEROCOPY: u16 = libc::XDP_ZEROCOPY;

@@ -63,6 +63,8 @@ impl OwnedFd {
 }
 
 impl Drop for OwnedFd {
+    // In every failure's way: not to be repeated there.
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: the descriptor is ours alone and is not used again. Linux frees
         // the number whatever close answers, so there is nothing to retry.

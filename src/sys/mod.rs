@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub mod abi;
+pub mod area;
 pub mod bpf;
 pub mod clock;
 mod errno;

@@ -4,6 +4,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::abi::{MmapOffsets, Statistics, UmemReg};
+use super::area::Area;
 use super::errno::check;
 use super::{Errno, Mmap, OwnedFd, RawFd};
 
@@ -47,9 +48,13 @@ pub fn create() -> Result<OwnedFd, Errno> {
 }
 
 fn set<T>(fd: RawFd, option: c_int, value: &T) -> Result<(), Errno> {
+    set_at(fd, libc::SOL_XDP, option, value)
+}
+
+fn set_at<T>(fd: RawFd, level: c_int, option: c_int, value: &T) -> Result<(), Errno> {
     let (from, len) = (ptr::from_ref(value).cast::<c_void>(), size_of::<T>() as libc::socklen_t);
     // SAFETY: the kernel reads `len` bytes, and `value` has that many.
-    check(|| unsafe { libc::setsockopt(fd, libc::SOL_XDP, option, from, len) }).map(drop)
+    check(|| unsafe { libc::setsockopt(fd, level, option, from, len) }).map(drop)
 }
 
 /// Gives how many bytes of `value` the kernel wrote.
@@ -62,8 +67,8 @@ fn get<T>(fd: RawFd, level: c_int, option: c_int, value: &mut T) -> Result<usize
 }
 
 /// Registers packet memory; the kernel pins its pages.
-pub fn register_umem(fd: RawFd, reg: &UmemReg) -> Result<(), Errno> {
-    set(fd, libc::XDP_UMEM_REG, reg)
+pub fn register_umem(fd: RawFd, reg: &UmemReg) -> Result<Area, Errno> {
+    set(fd, libc::XDP_UMEM_REG, reg).map(|()| Area::registered(reg.addr, reg.len))
 }
 
 /// Makes a ring of `entries`, a power of two.
@@ -140,6 +145,21 @@ pub fn has_busy_poll(fd: RawFd) -> Result<bool, Errno> {
         Err(Errno::ENOPROTOOPT) => Ok(false),
         Err(e) => Err(e),
     }
+}
+
+/// Leaves the device's interrupts off while the socket polls (Linux 5.11).
+pub fn prefer_busy_poll(fd: RawFd) -> Result<(), Errno> {
+    set_at(fd, libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL, &1u32)
+}
+
+/// How many packets are fetched at a time (Linux 5.11).
+pub fn set_busy_poll_budget(fd: RawFd, packets: u32) -> Result<(), Errno> {
+    set_at(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL_BUDGET, &packets)
+}
+
+/// Has calls on the socket fetch packets from the device; for AF_XDP since Linux 5.11.
+pub fn set_busy_poll(fd: RawFd, us: u32) -> Result<(), Errno> {
+    set_at(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, &us)
 }
 
 /// Tells the kernel that there is something to send.

@@ -1,16 +1,16 @@
-//! The default program on an interface: attached by a link, joined by others.
+//! The program on an interface: attached by a link, joined by others.
 
 use alloc::vec::Vec;
 
-use crate::sys::bpf::{self, Insn, ObjectName};
+use crate::sys::bpf;
 use crate::sys::heap::Shared;
 use crate::sys::netdev::IfName;
 use crate::sys::netlink::Route;
-use crate::sys::thread::Mutex;
+use crate::sys::thread::{Guard, Mutex};
 use crate::sys::{Errno, OwnedFd, RawFd, clock};
 use crate::xsk::config::XdpMode;
 use crate::xsk::error::{Error, fail};
-use crate::xsk::program;
+use crate::xsk::program::{Found, Loaded, Program, make_map};
 
 /// Smallest map made, so that queues switched on later find a place.
 const MAP_ENTRIES: u32 = 64;
@@ -27,17 +27,15 @@ pub struct Device {
     pub in_use: u32,
 }
 
-/// The default program on an interface. As long as anybody, in this process or
+/// A program of this library's on an interface. As long as anybody, in this process or
 /// another, has its link, it stays.
 pub struct Attachment {
     link: OwnedFd,
     map: OwnedFd,
     map_entries: u32,
     device: Device,
-    pub program: u32,
+    program: Mutex<Loaded>,
     pub mode: XdpMode,
-    /// Whether the program takes packets in several buffers.
-    frags: bool,
 }
 
 /// What this process has attached or joined, so that its second socket on an
@@ -48,12 +46,12 @@ static ATTACHED: Mutex<Vec<Shared<Attachment>>> = Mutex::new(Vec::new());
 pub struct Hold(Option<Shared<Attachment>>);
 
 impl Hold {
-    /// Attaches the default program, or joins it where it is attached already,
-    /// trying until `deadline` while others come or go. `frags`: for packets in several
-    /// buffers.
+    /// Attaches a program, or joins an equal one where it is attached already, trying
+    /// until `deadline` while others come or go. `frags`: for packets in several buffers.
     pub fn acquire(
         device: &Device,
         mode: Option<XdpMode>,
+        program: &Program,
         frags: bool,
         deadline: u64,
     ) -> Result<Hold, Error> {
@@ -61,9 +59,15 @@ impl Hold {
         let mut attached = ATTACHED.lock();
         let known = attached.iter().find(|known| known.is_on(device));
         if let Some(known) = known {
-            return known.check(mode, frags).map(|()| Hold(Some(known.clone())));
+            known.check_mode(mode)?;
+            known.program()?.check(
+                program,
+                frags && known.mode == XdpMode::Native,
+                &device.ifname,
+            )?;
+            return Ok(Hold(Some(known.clone())));
         }
-        let fresh = attach_or_join(device, mode, frags, deadline)?;
+        let fresh = attach_or_join(device, mode, program, frags, deadline)?;
         let fresh = Shared::new(fresh).ok().filter(|_| attached.try_reserve(1).is_ok());
         let Some(fresh) = fresh else {
             return fail!(Errno::ENOMEM, "bind: out of memory");
@@ -105,7 +109,46 @@ impl Attachment {
             && matches!(bpf::link_info(self.link.raw()), Ok(Some(link)) if link.ifindex == device.ifindex)
     }
 
-    fn check(&self, wanted: Option<XdpMode>, frags: bool) -> Result<(), Error> {
+    /// The id of the program that runs now, whoever put it there.
+    pub fn program_id(&self) -> u32 {
+        match bpf::link_info(self.link.raw()) {
+            Ok(Some(link)) => link.program,
+            _ => 0,
+        }
+    }
+
+    /// The program that runs now.
+    fn program(&self) -> Result<Guard<'_, Loaded>, Error> {
+        let mut program = self.program.lock();
+        let now = self.program_id();
+        if now != 0 && now != program.id {
+            if let Some(found) = Loaded::find(&self.device.ifname, now)? {
+                *program = found.loaded;
+            }
+        }
+        Ok(program)
+    }
+
+    /// Puts another program in its place, for all who share it.
+    pub fn replace(&self, wanted: &Program) -> Result<(), Error> {
+        let ifname = &self.device.ifname;
+        let mut program = self.program.lock();
+        let fresh = Loaded::load(wanted, self.map.raw(), program.frags)?;
+        match bpf::link_update(self.link.raw(), fresh.fd.raw()) {
+            Ok(()) => {
+                *program = fresh;
+                Ok(())
+            }
+            Err(e) => fail!(e, "program: that on {ifname} cannot be replaced: {e}"),
+        }
+    }
+
+    /// How many counters the program has; hands the first of them to `each`.
+    pub fn count(&self, most: u32, each: impl FnMut([u64; 2])) -> Result<u32, Error> {
+        self.program()?.count(most, each)
+    }
+
+    fn check_mode(&self, wanted: Option<XdpMode>) -> Result<(), Error> {
         let name = |mode| match mode {
             XdpMode::Native => "native (DRV)",
             XdpMode::Generic => "generic (SKB)",
@@ -113,18 +156,11 @@ impl Attachment {
         match wanted {
             Some(wanted) if wanted != self.mode => fail!(
                 Errno::EBUSY,
-                "bind: the default program on {} is shared and runs in {} mode: it cannot be \
+                "bind: the program on {} is shared and runs in {} mode: it cannot be \
                  joined in {} mode",
                 self.device.ifname,
                 name(self.mode),
                 name(wanted)
-            ),
-            // In generic mode the kernel puts such packets together.
-            _ if frags && !self.frags && self.mode == XdpMode::Native => fail!(
-                Errno::EBUSY,
-                "bind: the default program on {} is shared and was attached without XSK_BIND_SG, \
-                 for packets in one buffer: bind a socket with the flag first, then the others",
-                self.device.ifname
             ),
             _ => Ok(()),
         }
@@ -168,12 +204,13 @@ pub(super) fn insert(map: RawFd, entries: u32, queue_id: u32, socket: RawFd) -> 
 fn attach_or_join(
     device: &Device,
     mode: Option<XdpMode>,
+    program: &Program,
     frags: bool,
     deadline: u64,
 ) -> Result<Attachment, Error> {
     // Mostly nobody is there: to try costs less than to ask first. Who may not attach
     // is told more by what is there.
-    match attach(device, mode, frags) {
+    match attach(device, mode, program, frags) {
         Ok(Some(attachment)) => return Ok(attachment),
         Err(e) if e.errno() != Errno::EPERM => return Err(e),
         _ => {}
@@ -186,8 +223,8 @@ fn attach_or_join(
             }
         };
         let tried = match found.any() {
-            Some(id) => join(device, id, mode, frags, found.native == id)?,
-            None => attach(device, mode, frags)?,
+            Some(id) => join(device, id, mode, program, frags, found.native == id)?,
+            None => attach(device, mode, program, frags)?,
         };
         if let Some(attachment) = tried {
             return Ok(attachment);
@@ -205,61 +242,31 @@ fn attach_or_join(
     }
 }
 
-/// Joins the program with that id if it is the default one; None if it went.
+/// Joins the program with that id if it is such a one; None if it went.
 fn join(
     device: &Device,
     id: u32,
-    wanted: Option<XdpMode>,
+    mode: Option<XdpMode>,
+    program: &Program,
     frags: bool,
     native: bool,
 ) -> Result<Option<Attachment>, Error> {
     let ifname = &device.ifname;
-    let fd = match bpf::program_by_id(id) {
-        Ok(fd) => fd,
-        Err(Errno::ENOENT) => return Ok(None),
-        Err(e @ Errno::EPERM) => {
-            return fail!(
-                e,
-                "bind: {ifname} has an XDP program (id {id}), and CAP_SYS_ADMIN is missing to see \
-                 whether it can be joined"
-            );
-        }
-        Err(e) => return fail!(e, "bind: {ifname} has an XDP program (id {id}): {e}"),
-    };
-    let info = match bpf::program_info(fd.raw()) {
-        Ok(info) => info,
-        Err(e) => return fail!(e, "bind: {ifname}: asking what XDP program {id} is: {e}"),
-    };
-    let takes_frags = info.name == program::FRAGS_NAME;
-    if !(takes_frags || info.name == program::PROGRAM_NAME) || info.map_count != 1 {
-        return fail!(
-            Errno::EBUSY,
-            "bind: {ifname} has an XDP program already: {} (id {id}). Give its XSKMAP with \
-             XSK_BIND_XSKMAP, or detach it (ip link set dev {ifname} xdp off)",
-            info.name
-        );
-    }
-    let gone = |e| match e {
-        Errno::ENOENT => Ok(None),
-        e => fail!(e, "bind: joining the default program on {ifname} (id {id}): {e}"),
-    };
-    let Some(link) = (match find_link(id, device.ifindex) {
-        Ok(link) => link,
-        Err(e) => return gone(e),
-    }) else {
+    let Some(Found { loaded, map, map_entries }) = Loaded::find(ifname, id)? else {
         return Ok(None);
     };
-    let map = match bpf::map_by_id(info.maps[0]) {
-        Ok(map) => map,
-        Err(e) => return gone(e),
+    let link = match find_link(id, device.ifindex) {
+        Ok(Some(link)) => link,
+        Ok(None) | Err(Errno::ENOENT) => return Ok(None),
+        Err(e) => return fail!(e, "bind: joining the program on {ifname} (id {id}): {e}"),
     };
-    let map_entries = check_xskmap(map.raw())?.max_entries;
-    let mode = if native { XdpMode::Native } else { XdpMode::Generic };
-    let device = *device;
-    let joined =
-        Attachment { link, map, map_entries, device, program: id, mode, frags: takes_frags };
-    joined.check(wanted, frags)?;
-    log::info!("{ifname}: joined the default program (id {id})");
+    // In generic mode the kernel puts packets in several buffers together.
+    loaded.check(program, frags && native, ifname)?;
+    let runs = if native { XdpMode::Native } else { XdpMode::Generic };
+    let program = Mutex::new(loaded);
+    let joined = Attachment { link, map, map_entries, device: *device, program, mode: runs };
+    joined.check_mode(mode)?;
+    log::info!("{ifname}: joined the program (id {id})");
     Ok(Some(joined))
 }
 
@@ -287,19 +294,18 @@ pub(super) fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, E
 fn attach(
     device: &Device,
     wanted: Option<XdpMode>,
+    program: &Program,
     frags: bool,
 ) -> Result<Option<Attachment>, Error> {
     let ifname = &device.ifname;
     let (map, map_entries) = make_map(device.queues.max(MAP_ENTRIES))?;
-    let insns = program::instructions(map.raw());
-    let name = if frags { program::FRAGS_NAME } else { program::PROGRAM_NAME };
-    let (program, id) = load_program(&insns, name, None, frags)?;
+    let loaded = Loaded::load(program, map.raw(), frags)?;
     let link = |mode| {
         let flags = match mode {
             XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
             XdpMode::Generic => bpf::XDP_FLAGS_SKB_MODE,
         };
-        bpf::link_xdp(program.raw(), device.ifindex, flags).map(|link| (link, mode))
+        bpf::link_xdp(loaded.fd.raw(), device.ifindex, flags).map(|link| (link, mode))
     };
     let linked = match wanted {
         Some(mode) => link(mode),
@@ -313,51 +319,18 @@ fn attach(
     };
     match linked {
         Ok((link, mode)) => {
-            log::info!("{ifname}: attached the default program (id {id}, {mode:?})");
-            let device = *device;
-            Ok(Some(Attachment { link, map, map_entries, device, program: id, mode, frags }))
+            let what = if program.is_default() { "the default program" } else { "a program" };
+            log::info!("{ifname}: attached {what} (id {}, {mode:?})", loaded.id);
+            let (device, program) = (*device, Mutex::new(loaded));
+            Ok(Some(Attachment { link, map, map_entries, device, program, mode }))
         }
         Err(e) if is_taken(e) => Ok(None),
         Err(e) => not_attached(e, device, wanted),
     }
 }
 
-/// Makes an XSKMAP; gives how many places it has too.
-pub(super) fn make_map(entries: u32) -> Result<(OwnedFd, u32), Error> {
-    match bpf::create_xskmap(entries, program::MAP_NAME) {
-        Ok(map) => Ok((map, entries)),
-        Err(e) => not_loaded(e, "an XSKMAP"),
-    }
-}
-
-/// Loads the default program, for packets in several buffers if `frags`; gives its id
-/// too.
-pub(super) fn load_program(
-    insns: &[Insn],
-    name: ObjectName,
-    btf: Option<(RawFd, u32)>,
-    frags: bool,
-) -> Result<(OwnedFd, u32), Error> {
-    let flags = if frags { bpf::XDP_HAS_FRAGS } else { 0 };
-    let loaded = bpf::load_xdp(insns, name, btf, flags)
-        .and_then(|fd| bpf::program_info(fd.raw()).map(|info| (fd, info.id)));
-    loaded.or_else(|e| not_loaded(e, "the default XDP program"))
-}
-
 fn is_taken(e: Errno) -> bool {
     matches!(e, Errno::EBUSY | Errno::EEXIST)
-}
-
-pub(super) fn not_loaded<T>(e: Errno, what: &str) -> Result<T, Error> {
-    match e {
-        Errno::EPERM => fail!(
-            e,
-            "bind: not permitted to load {what}: CAP_BPF and CAP_NET_ADMIN are missing (before \
-             Linux 5.8 CAP_SYS_ADMIN; before 5.11 also a too small RLIMIT_MEMLOCK). Or bind with \
-             XSK_BIND_NO_PROGRAM or XSK_BIND_XSKMAP"
-        ),
-        e => fail!(e, "bind: the kernel does not load {what}: {e}"),
-    }
 }
 
 fn not_attached<T>(e: Errno, device: &Device, wanted: Option<XdpMode>) -> Result<T, Error> {

@@ -4,7 +4,7 @@ use crate::sys::heap::Shared;
 use crate::sys::netdev::{Control, IfName};
 use crate::sys::netlink::Route;
 use crate::sys::{Errno, RawFd, clock, genetlink, process};
-use crate::xsk::attachment::{self, Device, Hold};
+use crate::xsk::attachment::{self, Attachment, Device, Hold};
 use crate::xsk::chain;
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
 use crate::xsk::error::{Error, error, fail};
@@ -21,9 +21,17 @@ pub struct Bond {
     pub need_wakeup: bool,
     /// Buffers that a packet may have; 1 unless bound for several.
     pub max_frags: u32,
-    /// The default program that it uses: its id and where it runs.
-    pub program: Option<(u32, XdpMode)>,
+    /// The program that it uses the libxdp way: its id and where it runs.
+    pub(super) program: Option<(u32, XdpMode)>,
     pub(super) hold: Option<Hold>,
+}
+
+impl Bond {
+    /// The program that it uses now: its id and where it runs.
+    pub fn program(&self) -> Option<(u32, XdpMode)> {
+        let held = self.hold.as_ref().and_then(Hold::attachment);
+        held.map(|held| (held.program_id(), held.mode)).or(self.program)
+    }
 }
 
 impl Socket {
@@ -55,8 +63,11 @@ impl Socket {
         }
         // The program first: it can be let go again, a binding cannot.
         let hold = match config.steering {
-            Steering::Default(mode) if self.config().direction.receives() => {
-                Some(Hold::acquire(&device, mode, config.sg, deadline)?)
+            Steering::Program(mode, program) if self.config().direction.receives() => {
+                Some(Hold::acquire(&device, mode, program, config.sg, deadline)?)
+            }
+            Steering::Program(_, program) if !program.is_default() => {
+                return fail!(Errno::EINVAL, "bind: a socket that only sends needs no program");
             }
             Steering::Xskmap(map) => {
                 self.check_map(map, queue_id)?;
@@ -96,14 +107,13 @@ impl Socket {
         self.umem.quarantine().release(&queue, self.umem.pool());
         let aligned = self.umem.geometry().is_aligned();
         let max_frags = if sg { chain::longest(device.ifindex, zero_copy, aligned) } else { 1 };
-        let attachment = hold.as_ref().and_then(Hold::attachment);
         self.set_bond(Bond {
             place: place.clone(),
             queue,
             zero_copy,
             need_wakeup,
             max_frags,
-            program: attachment.map(|attachment| (attachment.program, attachment.mode)),
+            program: None,
             hold,
         });
         log::info!("{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
@@ -129,6 +139,19 @@ impl Socket {
         match self.bond() {
             Some(bond) => attachment::insert_into(map, bond.queue.queue_id, self.fd()),
             None => fail!(Errno::ENOTCONN, "the socket is not bound"),
+        }
+    }
+
+    /// The program of the library's that brings it packets.
+    #[inline(never)]
+    pub fn attachment(&self) -> Result<&Attachment, Error> {
+        let hold = self.bond().and_then(|bond| bond.hold.as_ref());
+        match hold.and_then(Hold::attachment) {
+            Some(attachment) => Ok(attachment),
+            None => fail!(
+                Errno::ENOTCONN,
+                "program: the socket is not bound, or uses no program of the library's"
+            ),
         }
     }
 

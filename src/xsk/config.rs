@@ -2,9 +2,12 @@
 //! asked, each with its reason.
 
 use crate::sys::abi::{MIN_CHUNK_SIZE, PACKET_HEADROOM};
+pub use crate::sys::abi::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM};
 use crate::sys::{Errno, RawFd, process};
 use crate::xsk::Error;
+use crate::xsk::busy::BusyPoll;
 use crate::xsk::error::fail;
+use crate::xsk::program::{self, Program};
 
 const FRAME_COUNT: u32 = 4096;
 const FRAME_SIZE: u32 = 4096;
@@ -181,7 +184,15 @@ pub struct SocketConfig {
     pub comp_size: u32,
     /// How many sockets leave each other their part of the UMEM's frames; 0 is one.
     pub sharers: u32,
+    /// Descriptors that one send moves in copy mode; 0 for a whole TX ring if the kernel
+    /// can.
+    pub tx_budget: u32,
+    pub busy_poll: BusyPoll,
 }
+
+/// What one send moves in copy mode unless the kernel is told otherwise, and the least
+/// that it can be told: `TX_BATCH_SIZE` of the kernel's net/xdp/xsk.c (16 in 5.10).
+pub const KERNEL_TX_BUDGET: u32 = 32;
 
 impl SocketConfig {
     /// With defaults in place of zeros, and checked. A ring of the other direction
@@ -202,6 +213,16 @@ impl SocketConfig {
             default(&mut self.tx_size, RING_SIZE);
             check_ring("socket: tx_size", self.tx_size)?;
         }
+        if self.tx_budget != 0 && !(KERNEL_TX_BUDGET..=self.tx_size).contains(&self.tx_budget) {
+            return fail!(
+                Errno::EINVAL,
+                "socket: tx_budget {} is out of range: the kernel takes {KERNEL_TX_BUDGET} to \
+                 tx_size, {}",
+                self.tx_budget,
+                self.tx_size
+            );
+        }
+        self.busy_poll.check()?;
         // The kernel binds no socket without both, whatever the direction.
         default(&mut self.fill_size, if receives { umem.fill_size } else { 1 });
         default(&mut self.comp_size, if sends { umem.comp_size } else { 1 });
@@ -231,10 +252,10 @@ pub enum XdpMode {
 }
 
 /// What brings packets to the socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Steering {
-    /// The default program, attached or joined; None: native, else generic.
-    Default(Option<XdpMode>),
+#[derive(Clone, Copy)]
+pub enum Steering<'a> {
+    /// A program of the library's, attached or joined; None: native, else generic.
+    Program(Option<XdpMode>, &'a Program),
     /// An XSKMAP of the caller's, in a program of the caller's.
     Xskmap(RawFd),
     /// Nothing: the caller sees to it.
@@ -242,24 +263,24 @@ pub enum Steering {
 }
 
 /// How to bind.
-#[derive(Clone, Copy, Debug)]
-pub struct BindConfig {
+#[derive(Clone, Copy)]
+pub struct BindConfig<'a> {
     pub copy: CopyMode,
     pub need_wakeup: bool,
     /// Packets may have several buffers.
     pub sg: bool,
-    pub steering: Steering,
+    pub steering: Steering<'a>,
     /// How long to try while the queue or the interface is busy; 0 for once.
     pub retry_ms: u32,
 }
 
-impl Default for BindConfig {
-    fn default() -> BindConfig {
+impl Default for BindConfig<'_> {
+    fn default() -> Self {
         BindConfig {
             copy: CopyMode::Auto,
             need_wakeup: true,
             sg: false,
-            steering: Steering::Default(None),
+            steering: Steering::Program(None, &program::DEFAULT),
             retry_ms: RETRY_MS,
         }
     }
@@ -317,5 +338,12 @@ mod tests {
         let wrong = SocketConfig { direction: rx, tx_size: 64, ..Default::default() };
         assert!(wrong.resolved(&umem).is_err());
         assert!(SocketConfig { rx_size: 100, ..Default::default() }.resolved(&umem).is_err());
+        let budget = |tx_budget, direction| {
+            SocketConfig { tx_budget, tx_size: 64, direction, ..Default::default() }.resolved(&umem)
+        };
+        assert!(budget(32, tx).is_ok() && budget(64, tx).is_ok() && budget(0, tx).is_ok());
+        assert!(budget(31, tx).is_err() && budget(65, tx).is_err());
+        let without = SocketConfig { tx_budget: 32, direction: rx, ..Default::default() };
+        assert!(without.resolved(&umem).is_err());
     }
 }

@@ -1,8 +1,9 @@
 //! The core: what an AF_XDP socket is and does. Safe Rust but for the ring; no
 //! system calls, which are `sys`'s, and no C types, which are `capi`'s.
 
-mod attachment;
+pub mod attachment;
 mod bind;
+pub mod busy;
 mod chain;
 pub mod config;
 pub mod counters;
@@ -11,10 +12,11 @@ mod fours;
 mod frames;
 pub mod legacy;
 pub mod logger;
+pub mod metadata;
 pub mod packet;
 pub mod port;
 pub mod probe;
-mod program;
+pub mod program;
 mod quarantine;
 mod registrations;
 pub mod ring;
@@ -25,8 +27,8 @@ pub mod tx;
 pub mod umem;
 pub mod wake;
 
-pub use crate::sys::abi::Desc;
-pub use crate::sys::heap::{Shared, try_box};
+pub use crate::sys::abi::{Desc, SockFilter};
+pub use crate::sys::heap::{Shared, try_box, try_slice};
 pub use crate::sys::socket::Ready;
 pub use crate::sys::{Errno, RawFd, preserve_errno, set_errno};
 pub use error::Error;

@@ -17,7 +17,8 @@ pub struct Buf {
     pub data: *mut c_void,
     /// Bytes, of this part; from xsk_buf_alloc() the room from `data` on.
     pub len: u32,
-    /// XSK_BUF_MORE if the packet goes on in the next element of the array; else 0.
+    /// XSK_BUF_MORE if the packet goes on in the next element of the array, and what
+    /// xsk_buf_request_checksum() and the like have added to send it; else 0.
     pub options: u32,
     /// An address in the frame, which names it; not to be changed.
     pub addr: u64,
@@ -29,4 +30,15 @@ impl Buf {
     pub(super) fn new(geometry: &Geometry, addr: u64, len: u32, options: u32) -> Buf {
         Buf { data: geometry.pointer(addr), len, options, addr }
     }
+}
+
+/// When a packet was out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Nanoseconds: of the device's clock in zero-copy mode; in copy mode CLOCK_TAI, when
+    /// the kernel was done with the packet.
+    pub time_ns: u64,
+    /// What xsk_buf_request_timestamp() was given.
+    pub cookie: u64,
 }

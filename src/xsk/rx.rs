@@ -150,7 +150,8 @@ impl RxSide {
             return fail!(Errno::EOPNOTSUPP, "rx kick: the socket only sends");
         }
         self.side.waker.place()?;
-        if force || self.fill.needs_wakeup(self.side.waker.copies()) {
+        let waker = &self.side.waker;
+        if force || waker.polls() || self.fill.needs_wakeup(waker.copies()) {
             self.side.wake(Waker::wake_rx)
         } else {
             Ok(Kick::Done)
@@ -170,6 +171,9 @@ impl RxSide {
                 Errno::EBUSY,
                 "rx burst: ring entries are still peeked or reserved by other calls"
             );
+        }
+        if self.side.waker.polls() && !bufs.is_empty() {
+            self.poll()?;
         }
         let room = u32::try_from(bufs.len()).unwrap_or(u32::MAX);
         let there = self.rx.peek(room);
@@ -252,6 +256,15 @@ impl RxSide {
         }
         // What is not filled is not claimed any more.
         self.fill.give(Span { count: filled, ..span });
+    }
+
+    /// Has the kernel fetch packets from the device if none are there.
+    #[cold]
+    fn poll(&mut self) -> Result<(), Error> {
+        if self.rx.unreleased().count == 0 {
+            self.side.wake(Waker::wake_rx)?;
+        }
+        Ok(())
     }
 
     fn after_burst(&mut self, received: u32) -> Result<(), Error> {

@@ -5,13 +5,14 @@ use core::any::Any;
 use core::mem::size_of;
 
 use crate::sys::abi::{Desc, MmapOffsets, RingOffset};
-use crate::sys::heap::{Apart, Shared};
+use crate::sys::heap::{Apart, Shared, try_box};
 use crate::sys::socket::{self, Ready, RingKind};
-use crate::sys::{Errno, Mmap, OwnedFd, RawFd};
+use crate::sys::{Errno, Mmap, OwnedFd, RawFd, genetlink};
 use crate::xsk::bind::Bond;
-use crate::xsk::config::SocketConfig;
+use crate::xsk::config::{KERNEL_TX_BUDGET, SocketConfig};
 use crate::xsk::counters::{Counters, Totals};
 use crate::xsk::error::{Error, error, fail};
+use crate::xsk::metadata::TxMetadata;
 use crate::xsk::ring::{Consumer, Lent, Producer};
 use crate::xsk::rx::RxSide;
 use crate::xsk::side::Side;
@@ -46,10 +47,6 @@ pub(super) struct Rings {
     pub(super) fill: Producer<u64>,
     pub(super) comp: Consumer<u64>,
 }
-
-/// What one send moves in copy mode unless the kernel is told otherwise:
-/// `TX_BATCH_SIZE` of the kernel's net/xdp/xsk.c (16 in 5.10).
-const KERNEL_TX_BUDGET: u32 = 32;
 
 impl Socket {
     /// Makes a socket and its rings, not yet bound to anything.
@@ -86,8 +83,9 @@ impl Socket {
         config: SocketConfig,
         rings: Rings,
     ) -> Result<Socket, Error> {
-        let raised = raise_tx_budget(fd.raw(), config.tx_size);
-        let waker = Waker::new(fd.raw());
+        let raised = set_tx_budget(fd.raw(), &config)?;
+        config.busy_poll.set(fd.raw())?;
+        let waker = Waker::new(fd.raw(), config.busy_poll.is_on());
         let share = umem.geometry().frame_count() / config.sharers.max(1);
         // Half of the frames at most wait for packets; the others are for sending.
         let target = config.fill_size.min(share / 2).max(1);
@@ -96,7 +94,9 @@ impl Socket {
             let sending = Side::new(umem, waker.clone(), share)?;
             let counters = (receiving.counters().clone(), sending.counters().clone());
             let rx = Apart::new(RxSide::new(rings.rx, rings.fill, receiving, target))?;
-            let tx = TxSide::new(rings.tx, rings.comp, sending, raised.is_some());
+            let metadata = tx_metadata(umem, config.tx_size)?;
+            let mut tx = TxSide::new(rings.tx, rings.comp, sending, raised.is_some());
+            tx.set_metadata(metadata);
             Ok((counters, rx, Apart::new(tx)?))
         };
         let (counters, rx, tx) = sides().or_else(|e| out_of_memory(e, "socket"))?;
@@ -152,6 +152,10 @@ impl Socket {
         }
         self.rx.get_mut().side().max_frags = bond.max_frags;
         self.tx.get_mut().side().max_frags = bond.max_frags;
+        if let Some(metadata) = self.tx.get_mut().metadata() {
+            let device = genetlink::features(bond.place.ifindex).unwrap_or_default();
+            metadata.bound(device.tx_metadata, !bond.zero_copy);
+        }
         self.bond = Some(bond);
     }
 
@@ -227,6 +231,18 @@ impl Drop for Socket {
     }
 }
 
+/// For packets with metadata, if there can be any.
+#[inline(never)]
+fn tx_metadata(umem: &Umem, tx_size: u32) -> Result<Option<Box<TxMetadata>>, Errno> {
+    match umem.area().filter(|_| umem.config().tx_metadata_len != 0 && tx_size != 0) {
+        Some(area) => {
+            let frames = umem.geometry().frame_count();
+            TxMetadata::new(area, frames, tx_size).and_then(try_box).map(Some)
+        }
+        None => Ok(None),
+    }
+}
+
 /// Creates a ring and maps it.
 pub(super) fn ring<R>(
     fd: RawFd,
@@ -260,16 +276,24 @@ pub(super) fn map_ring<R>(
     socket::map_ring(fd, kind, len).and_then(|map| over(map, at, size, lent))
 }
 
-/// Lets one send move a whole TX ring in copy mode, and says what it moves; None
-/// before Linux 6.17, which cannot be asked.
-fn raise_tx_budget(fd: RawFd, tx_size: u32) -> Option<u32> {
-    if tx_size == 0 {
-        return Some(KERNEL_TX_BUDGET);
-    }
-    match socket::set_tx_budget(fd, tx_size.max(KERNEL_TX_BUDGET)) {
-        Ok(()) => Some(tx_size),
+/// Lets one send move as much as was asked for in copy mode, or a whole TX ring, and says
+/// what it moves; None before Linux 6.17, which cannot be asked.
+fn set_tx_budget(fd: RawFd, config: &SocketConfig) -> Result<Option<u32>, Error> {
+    let (asked, size) = (config.tx_budget, config.tx_size);
+    let budget = match asked {
+        0 if size == 0 => return Ok(Some(KERNEL_TX_BUDGET)),
+        0 => size.max(KERNEL_TX_BUDGET),
+        asked => asked,
+    };
+    match socket::set_tx_budget(fd, budget) {
+        Ok(()) => Ok(Some(budget)),
+        Err(e) if asked != 0 => fail!(
+            e,
+            "socket: the kernel takes no tx_budget, which needs Linux 6.17: {e}; leave it 0 for \
+             what there is"
+        ),
         // A TX ring of fewer entries.
-        Err(Errno::EACCES) => Some(KERNEL_TX_BUDGET),
-        Err(_) => None,
+        Err(Errno::EACCES) => Ok(Some(KERNEL_TX_BUDGET)),
+        Err(_) => Ok(None),
     }
 }

@@ -1,14 +1,16 @@
 //! The transmit side of a socket: TX and completion ring, for one thread.
 
+use alloc::boxed::Box;
 use core::mem::MaybeUninit;
 
 use crate::sys::Errno;
-use crate::sys::abi::{Desc, PKT_CONTD};
+use crate::sys::abi::{Desc, PKT_CONTD, TX_METADATA};
 use crate::xsk::chain;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::fours;
 use crate::xsk::frames::Ledger;
-use crate::xsk::packet::Buf;
+use crate::xsk::metadata::{Request, TX_METADATA_LEN, TxMetadata};
+use crate::xsk::packet::{Buf, Stamp};
 use crate::xsk::ring::{Consumer, Producer, Span};
 use crate::xsk::side::Side;
 use crate::xsk::umem::Geometry;
@@ -22,6 +24,8 @@ pub struct TxSide {
     /// Whether the kernel tells after each send in copy mode what it took, as Linux
     /// 6.17 does; before, it tells when it has taken all.
     tells: bool,
+    /// What is asked for single packets; None where the UMEM has no room for that.
+    metadata: Option<Box<TxMetadata>>,
 }
 
 /// What one send moves in copy mode at least: the budget of Linux 5.10.
@@ -29,7 +33,17 @@ const SMALLEST_BUDGET: u32 = 16;
 
 impl TxSide {
     pub(super) fn new(tx: Producer<Desc>, comp: Consumer<u64>, side: Side, tells: bool) -> TxSide {
-        TxSide { tx, comp, side, tells }
+        TxSide { tx, comp, side, tells, metadata: None }
+    }
+
+    /// From now on something can be asked for single packets, if `metadata` is some.
+    pub(super) fn set_metadata(&mut self, metadata: Option<Box<TxMetadata>>) {
+        self.metadata = metadata;
+    }
+
+    /// What is asked for single packets, if the UMEM has room for it.
+    pub(super) fn metadata(&mut self) -> Option<&mut TxMetadata> {
+        self.metadata.as_deref_mut()
     }
 
     /// What it has in common with the other side.
@@ -125,11 +139,14 @@ impl TxSide {
             return fail!(Errno::EOPNOTSUPP, "tx kick: the socket only receives");
         }
         self.side.waker.place()?;
-        if force || self.tx.needs_wakeup(self.side.waker.copies()) {
-            self.wake()
-        } else {
-            Ok(Kick::Done)
-        }
+        if force || self.wants_call() { self.wake() } else { Ok(Kick::Done) }
+    }
+
+    /// Whether the kernel sees only by a call what is in the ring.
+    #[inline]
+    fn wants_call(&self) -> bool {
+        let waker = &self.side.waker;
+        self.tx.needs_wakeup(waker.copies()) || waker.polls()
     }
 
     fn wake(&self) -> Result<Kick, Error> {
@@ -222,6 +239,10 @@ impl TxSide {
             }
             for (index, buf) in span.indices().skip(n as usize).zip(chain) {
                 let addr = self.side.geometry.addr(buf.data);
+                if let (true, Some(metadata)) = (buf.options & TX_METADATA != 0, &mut self.metadata)
+                {
+                    metadata.sends(addr, self.side.geometry.frame_at(addr));
+                }
                 self.tx.write(index, Desc { addr, len: buf.len, options: buf.options });
                 bytes += u64::from(buf.len);
             }
@@ -251,12 +272,21 @@ impl TxSide {
     /// Notes the frames of a packet as the kernel's, all or none.
     fn note_chain(&mut self, chain: &[Buf]) -> Result<(), Error> {
         let geometry = self.side.geometry;
+        let mut known = PKT_CONTD;
+        if let (Some(first), Some(metadata)) = (chain.first(), &self.metadata) {
+            let addr = geometry.addr(first.data);
+            if first.options & TX_METADATA != 0 && geometry.fits(first.addr, addr, first.len) {
+                metadata.check(self.side.waker.place()?, addr, first.len)?;
+            }
+            known |= TX_METADATA;
+        }
         let mut notes = self.side.given.notes();
         let send = |buf: &&Buf| {
             let addr = geometry.addr(buf.data);
-            geometry.fits(buf.addr, addr, buf.len)
-                && buf.options & !PKT_CONTD == 0
-                && notes.give(geometry.frame_at(addr))
+            let sendable = geometry.fits(buf.addr, addr, buf.len) && buf.options & !known == 0;
+            // Metadata is in front of a packet's first buffer only.
+            known = PKT_CONTD;
+            sendable && notes.give(geometry.frame_at(addr))
         };
         let sendable = chain.iter().take_while(send).count();
         let Some(buf) = chain.get(sendable) else { return Ok(()) };
@@ -264,6 +294,12 @@ impl TxSide {
             notes.take_back(geometry.frame_at(buf.addr));
         }
         drop(notes);
+        if sendable != 0 && buf.options & TX_METADATA != 0 {
+            return fail!(
+                Errno::EINVAL,
+                "tx burst: metadata is for the first buffer of a packet only"
+            );
+        }
         self.explain(buf)
     }
 
@@ -293,10 +329,45 @@ impl TxSide {
         )
     }
 
+    /// Asks for something for a packet that is to be sent.
+    pub fn request(&mut self, buf: &mut Buf, request: Request) -> Result<(), Error> {
+        let Some(metadata) = &self.metadata else {
+            return fail!(
+                Errno::EOPNOTSUPP,
+                "metadata: the frames have no room for it, or the socket only receives: the UMEM \
+                 needs XSK_UMEM_TX_METADATA"
+            );
+        };
+        let place = self.side.waker.place()?;
+        let addr = self.side.geometry.addr(buf.data);
+        if !self.side.geometry.fits(buf.addr, addr, buf.len) {
+            return self.explain(buf);
+        }
+        let fresh = buf.options & TX_METADATA == 0;
+        metadata.ask(place, addr, buf.len, fresh, request)?;
+        buf.options |= TX_METADATA;
+        Ok(())
+    }
+
+    /// Moves the times of completion that are known to `to`, oldest first; says how many.
+    pub fn timestamps(&mut self, to: &mut [MaybeUninit<Stamp>]) -> u32 {
+        if self.metadata.as_ref().is_some_and(|metadata| metadata.awaits()) {
+            self.pending();
+        }
+        let Some(metadata) = &mut self.metadata else { return 0 };
+        let mut n = 0;
+        for (place, stamp) in to.iter_mut().zip(core::iter::from_fn(|| metadata.fetch())) {
+            place.write(stamp);
+            n += 1;
+        }
+        n
+    }
+
     #[cold]
     fn explain(&self, buf: &Buf) -> Result<(), Error> {
         let addr = self.side.geometry.addr(buf.data);
         let (len, size) = (buf.len, self.side.geometry.frame_size());
+        let metadata = if self.metadata.is_some() { TX_METADATA_LEN } else { 0 };
         match self.side.geometry.frame_of(buf.addr) {
             None => fail!(
                 Errno::EINVAL,
@@ -307,10 +378,13 @@ impl TxSide {
             Some(frame) if !self.side.geometry.fits(buf.addr, addr, len) => fail!(
                 Errno::EINVAL,
                 "tx burst: {len} bytes at offset {} of a frame do not fit: a packet has 1 to {size} \
-                 bytes and lies in its frame",
+                 bytes and lies in its frame, with {metadata} for metadata in front of it",
                 addr.wrapping_sub(self.side.geometry.frame_addr(frame)) as i64
             ),
-            Some(_) if buf.options & !PKT_CONTD != 0 => {
+            Some(_)
+                if buf.options & !(PKT_CONTD | TX_METADATA) != 0
+                    || (buf.options & TX_METADATA != 0 && metadata == 0) =>
+            {
                 fail!(Errno::EINVAL, "tx burst: options {:#x} are not known", buf.options)
             }
             Some(frame) => {
@@ -323,13 +397,12 @@ impl TxSide {
     /// call moves 32 descriptors unless the TX budget says more, and a completion
     /// ring that is full stops it.
     fn flush(&mut self) -> Result<(), Error> {
-        let steady = self.side.waker.copies();
-        if !self.tx.needs_wakeup(steady) {
+        if !self.wants_call() {
             return Ok(());
         }
         let mut left = self.tx.unconsumed().count;
         let mut untold = if self.tells { 0 } else { left / SMALLEST_BUDGET };
-        while left != 0 && self.tx.needs_wakeup(steady) && self.wake()? == Kick::Again {
+        while left != 0 && self.wants_call() && self.wake()? == Kick::Again {
             self.reap();
             let still = self.tx.unconsumed().count;
             // Bounded: each round takes at least one descriptor, and none is added. Where
@@ -349,6 +422,13 @@ impl TxSide {
     fn reap(&mut self) {
         let span = self.comp.peek(u32::MAX);
         if span.count != 0 {
+            if let Some(metadata) = &mut self.metadata {
+                if metadata.awaits() {
+                    for addr in span.indices().filter_map(|index| self.comp.read(index)) {
+                        metadata.completed(addr, self.side.geometry.frame_at(addr));
+                    }
+                }
+            }
             self.comp.entries(span).into_iter().for_each(|row| self.side.reclaim(row));
             self.comp.give_back(span);
         }
@@ -380,7 +460,7 @@ impl TxSide {
 
     fn alloc_at_hand(&mut self, bufs: &mut [MaybeUninit<Buf>]) -> u32 {
         let geometry = self.side.geometry;
-        let room = geometry.frame_size() as u32 - geometry.headroom();
+        let room = geometry.payload_room();
         let mut left = bufs;
         let mut n = 0;
         loop {

@@ -5,7 +5,8 @@ use core::any::Any;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
-use crate::sys::abi::{UMEM_UNALIGNED_CHUNKS, UmemReg};
+use crate::sys::abi::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, UMEM_UNALIGNED_CHUNKS, UmemReg};
+use crate::sys::area::Area;
 use crate::sys::heap::{Shared, try_box};
 use crate::sys::{Errno, HUGE_PAGE, Mmap, OwnedFd, RawFd, process, socket};
 use crate::xsk::bind::netns;
@@ -26,6 +27,7 @@ pub struct Geometry {
     /// Frames of the pool: 0 if the program shares them out itself.
     frame_count: u32,
     headroom: u32,
+    tx_metadata_len: u32,
     unaligned: bool,
 }
 
@@ -60,10 +62,17 @@ impl Geometry {
         u64::from(frame) * self.frame_size
     }
 
-    /// Where a packet is written in a frame of our own: behind the headroom.
+    /// Where a packet is written in a frame of our own: behind the headroom, and room for
+    /// its metadata.
     #[inline]
     pub fn payload_addr(&self, frame: u32) -> u64 {
-        self.frame_addr(frame) + u64::from(self.headroom)
+        self.frame_addr(frame) + u64::from(self.headroom) + u64::from(self.tx_metadata_len)
+    }
+
+    /// Bytes from there to the frame's end.
+    #[inline]
+    pub fn payload_room(&self) -> u32 {
+        (self.frame_size as u32).saturating_sub(self.headroom).saturating_sub(self.tx_metadata_len)
     }
 
     /// The frame that an address lies in; None outside the area.
@@ -97,14 +106,16 @@ impl Geometry {
         pointer.addr().wrapping_sub(self.base) as u64
     }
 
-    /// Whether `len` bytes from `addr` on lie in the frame in which `named` lies. The
-    /// kernel drops a descriptor for which this does not hold, and never completes it.
+    /// Whether `len` bytes from `addr` on, and the metadata in front of them, lie in the
+    /// frame in which `named` lies. The kernel drops a descriptor for which this does not
+    /// hold, and never completes it.
     #[inline]
     pub fn fits(&self, named: u64, addr: u64, len: u32) -> bool {
         // Far away for a packet without a byte.
         let last = addr.wrapping_add(u64::from(len.wrapping_sub(1)));
         // In one frame where only the bits below its size differ.
-        (named ^ addr) | (named ^ last) < self.frame_size()
+        let first = addr.wrapping_sub(u64::from(self.tx_metadata_len));
+        (named ^ first) | (named ^ last) < self.frame_size()
     }
 }
 
@@ -112,6 +123,8 @@ impl Geometry {
 pub struct Umem {
     config: UmemConfig,
     geometry: Geometry,
+    /// None if the libxdp way made it.
+    area: Option<Area>,
     pool: Shared<FramePool>,
     registrations: Registrations,
     quarantine: Quarantine,
@@ -125,7 +138,7 @@ impl Umem {
     /// Maps memory unless the caller has some, and registers it, so that what the
     /// kernel has against it is known now.
     pub fn create(config: UmemConfig) -> Result<Umem, Error> {
-        let config = config.resolved()?;
+        let mut config = config.resolved()?;
         let (mapping, huge) = match config.memory {
             Some(_) => (None, false),
             None => map(&config).map(|(mapping, huge)| (Some(mapping), huge))?,
@@ -141,17 +154,23 @@ impl Umem {
             frame_shift: config.frame_size.trailing_zeros(),
             frame_count: config.frame_count,
             headroom: config.headroom,
+            tx_metadata_len: config.tx_metadata_len,
             unaligned: config.kernel_flags & UMEM_UNALIGNED_CHUNKS != 0,
         };
         let pool = FramePool::new(config.frame_count).and_then(Shared::new);
         let pool = pool.or_else(|e| out_of_memory(e, "umem"))?;
         let (spare, netns) = open_socket()?;
-        register(spare.raw(), &config, base, config.bytes())
-            .map_err(|e| explain_register(e, &config))?;
+        let area = match register(spare.raw(), &config, base, config.bytes()) {
+            Err(Errno::EINVAL) if config.tx_metadata_len != 0 => {
+                register_older(spare.raw(), &mut config, base)?
+            }
+            answer => answer.map_err(|e| explain_register(e, &config))?,
+        };
         let registrations = Registrations::new(spare, netns);
         Ok(Umem {
             config,
             geometry,
+            area: Some(area),
             pool,
             registrations,
             quarantine: Quarantine::new(),
@@ -171,12 +190,14 @@ impl Umem {
             frame_shift: config.frame_size.checked_ilog2().unwrap_or(0),
             frame_count: 0,
             headroom: config.headroom,
+            tx_metadata_len: config.tx_metadata_len,
             unaligned: config.kernel_flags & UMEM_UNALIGNED_CHUNKS != 0,
         };
         let pool = FramePool::new(0).and_then(Shared::new);
         Ok(Umem {
             config,
             geometry,
+            area: None,
             pool: pool.or_else(|e| out_of_memory(e, "umem"))?,
             registrations: Registrations::none(),
             quarantine: Quarantine::new(),
@@ -201,6 +222,11 @@ impl Umem {
         &self.geometry
     }
 
+    /// What the kernel was given, to be read and written here too.
+    pub(super) fn area(&self) -> Option<Area> {
+        self.area
+    }
+
     /// Frames that nobody uses.
     pub fn pool(&self) -> &Shared<FramePool> {
         &self.pool
@@ -217,6 +243,13 @@ impl Umem {
             return None;
         }
         NonNull::new(self.geometry.pointer(addr))
+    }
+
+    /// Where the metadata of a packet to be sent is; None where there is no room for it.
+    pub fn tx_metadata(&self, addr: u64) -> Option<NonNull<c_void>> {
+        let len = u64::from(self.config.tx_metadata_len);
+        let fits = len != 0 && self.geometry.fits(addr, addr, 1);
+        self.data(addr.wrapping_sub(len)).filter(|_| fits)
     }
 
     /// Hands out frames to write packets to, as addresses behind the headroom.
@@ -253,7 +286,7 @@ impl Umem {
 
     /// Registers the memory with another socket.
     pub(super) fn register(&self, fd: RawFd) -> Result<(), Errno> {
-        register(fd, &self.config, self.geometry.base, self.geometry.bytes())
+        register(fd, &self.config, self.geometry.base, self.geometry.bytes()).map(drop)
     }
 
     /// Why registering failed.
@@ -307,7 +340,7 @@ pub(super) fn register(
     config: &UmemConfig,
     base: usize,
     bytes: u64,
-) -> Result<(), Errno> {
+) -> Result<Area, Errno> {
     let reg = UmemReg {
         addr: base as u64,
         len: bytes,
@@ -317,6 +350,30 @@ pub(super) fn register(
         tx_metadata_len: config.tx_metadata_len,
     };
     socket::register_umem(fd, &reg)
+}
+
+/// Registers memory with room for metadata where the kernel does not know the flag for
+/// that: Linux 6.8 to 6.10 always look at the length, and refuse 4, at which older ones
+/// do not look.
+#[cold]
+fn register_older(fd: RawFd, config: &mut UmemConfig, base: usize) -> Result<Area, Error> {
+    config.kernel_flags &= !UMEM_TX_METADATA_LEN;
+    let wrong = UmemConfig { tx_metadata_len: 4, ..*config };
+    let answer = match register(fd, &wrong, base, config.bytes()) {
+        Ok(_) => Err(Errno::EOPNOTSUPP),
+        Err(_) => register(fd, config, base, config.bytes()),
+    };
+    match answer {
+        Err(Errno::EINVAL) if config.kernel_flags & UMEM_TX_SW_CSUM == 0 => {
+            Err(explain_register(Errno::EINVAL, config))
+        }
+        Err(Errno::EINVAL | Errno::EOPNOTSUPP) => fail!(
+            Errno::EOPNOTSUPP,
+            "umem: this kernel takes no metadata with packets to be sent (XSK_UMEM_TX_METADATA, \
+             XSK_UMEM_TX_SW_CSUM): it needs Linux 6.8"
+        ),
+        answer => answer.map_err(|e| explain_register(e, config)),
+    }
 }
 
 pub(super) fn explain_register(errno: Errno, config: &UmemConfig) -> Error {
@@ -366,6 +423,7 @@ mod tests {
         frame_shift: 11,
         frame_count: 4,
         headroom: 64,
+        tx_metadata_len: 0,
         unaligned: false,
     };
 
@@ -395,5 +453,15 @@ mod tests {
         assert!(!FOUR.fits(2047, 2048, 60), "another frame than it says");
         assert!(!FOUR.fits(3 * 2048, 3 * 2048, u32::MAX));
         assert!(!FOUR.fits(0, u64::MAX, 1), "in front of the area");
+    }
+
+    #[test]
+    fn a_packet_leaves_room_for_its_metadata_in_its_frame() {
+        let with = Geometry { tx_metadata_len: 32, ..FOUR };
+        assert_eq!((with.payload_addr(1), with.payload_room()), (2048 + 96, 2048 - 96));
+        assert!(with.fits(2048, 2048 + 32, 2016));
+        assert!(!with.fits(2048, 2048 + 31, 60), "metadata in another frame");
+        assert!(!with.fits(0, 31, 60), "metadata in front of the area");
+        assert!(!with.fits(2048, 2048 + 32, 2017));
     }
 }

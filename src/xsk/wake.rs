@@ -75,12 +75,13 @@ pub struct Waker {
     fd: RawFd,
     place: Option<Shared<Place>>,
     copies: bool,
+    busy: bool,
 }
 
 impl Waker {
-    /// For a socket that is not bound yet.
-    pub fn new(fd: RawFd) -> Waker {
-        Waker { fd, place: None, copies: false }
+    /// For a socket that is not bound yet; `busy` for one that polls its device.
+    pub fn new(fd: RawFd, busy: bool) -> Waker {
+        Waker { fd, place: None, copies: false, busy }
     }
 
     /// From now on the socket is bound, in copy mode or not.
@@ -92,6 +93,13 @@ impl Waker {
     /// Whether the kernel copies packets: then it sends during the call.
     pub fn copies(&self) -> bool {
         self.copies
+    }
+
+    /// Whether the kernel fetches packets during the calls, so that these must be made
+    /// whatever the rings' flags say.
+    #[inline]
+    pub fn polls(&self) -> bool {
+        self.busy && self.place.is_some()
     }
 
     /// The queue; an error before `bound`.
@@ -147,6 +155,10 @@ impl Waker {
         let until = u64::try_from(timeout_ms).map(|ms| clock::monotonic_ms().saturating_add(ms));
         loop {
             let left = until.map_or(SLICE_MS, |until| until.saturating_sub(clock::monotonic_ms()));
+            // poll(2) sleeps, and fetches nothing. What is wrong is told below.
+            if self.polls() && socket::wake_rx(self.fd) == Err(Errno::ENOBUFS) {
+                let _ = socket::wake_tx(self.fd);
+            }
             let ready = match socket::poll(self.fd, wanted, left.min(SLICE_MS) as i32) {
                 Ok(ready) => ready,
                 Err(e @ Errno::EINTR) => return fail!(e, "wait: {place}: a signal came"),

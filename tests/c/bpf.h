@@ -203,7 +203,12 @@ static UNUSED struct bpf_prog_info program_info(int fd)
 	return info;
 }
 
-/* One installed default program: ids, so that others' programs do not disturb. */
+static UNUSED int is_ours(const char *name)
+{
+	return strncmp(name, "xsk_default", 11) == 0 || strncmp(name, "xsk_steer", 9) == 0;
+}
+
+/* One installed program: ids, so that others' programs do not disturb. */
 struct installed {
 	uint32_t program, map, link;
 };
@@ -236,7 +241,8 @@ static UNUSED struct installed installed_by(uint32_t program)
 {
 	struct installed is = { .program = program, .link = link_of(program) };
 	union bpf_attr get = { .prog_id = program };
-	struct bpf_prog_info info = { .nr_map_ids = 1, .map_ids = (uint64_t)(uintptr_t)&is.map };
+	uint32_t maps[8] = { 0 };
+	struct bpf_prog_info info = { .nr_map_ids = 8, .map_ids = (uint64_t)(uintptr_t)maps };
 	union bpf_attr ask;
 	int fd = bpf(BPF_PROG_GET_FD_BY_ID, &get);
 
@@ -247,7 +253,8 @@ static UNUSED struct installed installed_by(uint32_t program)
 	ask.info.info = (uint64_t)(uintptr_t)&info;
 	CHECK_OK(bpf(BPF_OBJ_GET_INFO_BY_FD, &ask));
 	close(fd);
-	CHECK_EQ(strncmp(info.name, "xsk_default", 11), 0);
+	CHECK(is_ours(info.name));
+	is.map = maps[info.nr_map_ids - 1];
 	CHECK(is.map != 0 && is.link != 0);
 	return is;
 }
@@ -271,7 +278,7 @@ static UNUSED int count_objects(void)
 
 		if (fd < 0)
 			continue;
-		n += strncmp(program_info(fd).name, "xsk_default", 11) == 0;
+		n += is_ours(program_info(fd).name);
 		close(fd);
 	}
 	memset(&next, 0, sizeof(next));
@@ -288,7 +295,7 @@ static UNUSED int count_objects(void)
 		ask.info.info_len = sizeof(info);
 		ask.info.info = (uint64_t)(uintptr_t)&info;
 		bpf(BPF_OBJ_GET_INFO_BY_FD, &ask);
-		n += strcmp(info.name, "xsks_map") == 0;
+		n += strcmp(info.name, "xsks_map") == 0 || strncmp(info.name, "xsk_", 4) == 0;
 		close(fd);
 	}
 	return n;

@@ -3,19 +3,10 @@
  * the key words of the sentence. */
 #include "bpf.h"
 
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sys/resource.h>
-
-static void keep_capabilities(uint32_t caps)
-{
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct data[2] = { { caps, caps, 0 }, { 0, 0, 0 } };
-
-	CHECK_OK(syscall(SYS_capset, &head, data));
-}
 
 static struct xsk_umem *umem;	/* made by the parent, where a child uses it */
 static struct xsk_socket *none;
@@ -197,7 +188,7 @@ TEST(sizes_that_are_out_of_range_are_named_with_the_range)
 	REFUSED_SOCKET("tx_size 8388608", .tx_size = 1 << 23);
 	REFUSED_SOCKET("fill_size 100", .fill_size = 100);
 	REFUSED_SOCKET("comp_size 4294967295", .comp_size = UINT32_MAX);
-	REFUSED_SOCKET("unknown flags", .flags = 4);
+	REFUSED_SOCKET("unknown flags", .flags = 8);
 	REFUSED_BIND("unknown flags", .flags = 1u << 31);
 	REFUSED_BIND("exclude", .flags = XSK_BIND_COPY | XSK_BIND_ZEROCOPY);
 	REFUSED_BIND("exclude", .flags = XSK_BIND_SKB_MODE | XSK_BIND_DRV_MODE);

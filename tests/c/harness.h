@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,6 +27,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -205,6 +207,14 @@ static UNUSED void run_in_child(void (*work)(void))
 		_exit(0);
 	}
 	join_child(pid);
+}
+
+static UNUSED void keep_capabilities(uint32_t caps)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { { caps, caps, 0 }, { 0, 0, 0 } };
+
+	CHECK_OK(syscall(SYS_capset, &head, data));
 }
 
 static UNUSED int count_fds(void)

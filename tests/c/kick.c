@@ -108,6 +108,57 @@ TEST(kicks_repeated_while_they_say_again_drain_the_ring)
 	CHECK_OK(xsk_umem_destroy(umem));
 }
 
+/* How many of 128 packets one kick sends. */
+static void check_budget(const struct xsk_socket_params *params, uint32_t wanted)
+{
+	struct xdp_desc descs[128];
+	struct xsk_umem *umem = NULL;
+	struct xsk_socket *sock = NULL;
+	uint64_t addrs[128];
+
+	CHECK_OK(xsk_umem_create(&umem, NULL));
+	CHECK_OK(xsk_socket_open(&sock, umem, XA, 0, params, NULL));
+	CHECK_EQ(info_of(sock).tx_budget, wanted);
+	for (uint32_t i = 0; i < COUNT(descs); i++) {
+		descs[i] = (struct xdp_desc){ .addr = i * 4096, .len = FRAME_LEN };
+		write_frame(xsk_umem_data(umem, descs[i].addr), i, FRAME_LEN);
+	}
+	CHECK_EQ(xsk_tx_put(sock, descs, COUNT(descs)), COUNT(descs));
+	CHECK_EQ(xsk_tx_kick(sock, 0), wanted < 128 ? XSK_KICK_AGAIN : XSK_KICK_DONE);
+	CHECK_EQ(xsk_comp_get(sock, addrs, COUNT(addrs)), wanted);
+	xsk_socket_destroy(sock);
+	CHECK_OK(xsk_umem_destroy(umem));
+}
+
+TEST(one_kick_sends_as_many_as_the_tx_budget_says)
+{
+	struct xsk_umem *umem = NULL;
+	struct xsk_socket *sock = NULL;
+	int answer;
+
+	make_pair(1);
+	CHECK_OK(xsk_umem_create(&umem, NULL));
+	CHECK_FAILS(xsk_socket_create(&sock, umem, &XSK_SOCKET_PARAMS(.tx_budget = 31)), -EINVAL,
+		    "tx_budget 31", "32 to", "2048");
+	CHECK_FAILS(xsk_socket_create(&sock, umem, &XSK_SOCKET_PARAMS(.tx_size = 64,
+								      .tx_budget = 65)),
+		    -EINVAL, "tx_budget 65", "64");
+	CHECK_FAILS(xsk_socket_create(&sock, umem, &XSK_SOCKET_PARAMS(
+					      .flags = XSK_SOCKET_RX_ONLY, .tx_budget = 32)),
+		    -EINVAL, "tx_budget 32");
+	answer = xsk_socket_create(&sock, umem, &XSK_SOCKET_PARAMS(.tx_budget = 33));
+	if (answer != 0) {
+		CHECK_EQ(answer, -ENOPROTOOPT);
+		CHECK_SAYS("tx_budget", "6.17");
+		SKIP("this kernel has no TX budget (Linux 6.17)");
+	}
+	xsk_socket_destroy(sock);
+	CHECK_OK(xsk_umem_destroy(umem));
+	check_budget(&XSK_SOCKET_PARAMS(.tx_budget = 32, .tx_size = 128), 32);
+	check_budget(&XSK_SOCKET_PARAMS(.tx_budget = 77, .tx_size = 128), 77);
+	check_budget(&XSK_SOCKET_PARAMS(.tx_size = 128), 128);
+}
+
 TEST(a_tx_ring_drains_through_a_completion_ring_of_8_entries)
 {
 	struct end end;

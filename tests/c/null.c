@@ -27,6 +27,7 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	struct xdp_desc *room = &desc;
 	uint64_t addr = 5, *places = &addr;
 	const uint64_t *addrs = &addr;
+	struct xsk_tx_timestamp stamp;
 	uint32_t idx = 5;
 
 	REFUSED(xsk_umem_create(NULL, NULL), "out is NULL");
@@ -47,10 +48,19 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	REFUSED(xsk_socket_check(NULL), "socket is NULL");
 	REFUSED(xsk_socket_stats(NULL, &stats), "socket is NULL");
 	REFUSED(xsk_socket_info(NULL, &info), "socket is NULL");
+	REFUSED(xsk_program_create(NULL, NULL), "out is NULL");
+	xsk_program_destroy(NULL);
+	REFUSED(xsk_program_replace(NULL, NULL), "socket is NULL");
+	REFUSED(xsk_program_counters(NULL, NULL, 0), "socket is NULL");
 	REFUSED(xsk_rx_burst(NULL, &buf, 1), "socket is NULL");
 	REFUSED(xsk_tx_burst(NULL, &buf, 1), "socket is NULL");
 	CHECK_EQ(xsk_buf_alloc(NULL, &buf, 1), 0);
 	CHECK_EQ(xsk_buf_free(NULL, &buf, 1), 0);
+	REFUSED(xsk_buf_request_checksum(NULL, &buf, 0, 0), "socket is NULL");
+	REFUSED(xsk_buf_request_timestamp(NULL, &buf, 0), "socket is NULL");
+	REFUSED(xsk_buf_request_launch_time(NULL, &buf, 0), "socket is NULL");
+	CHECK_EQ(xsk_tx_timestamps(NULL, &stamp, 1), 0);
+	CHECK(xsk_umem_tx_metadata(NULL, 0) == NULL);
 	REFUSED(xsk_port_open(NULL, "lo", NULL), "out is NULL");
 	REFUSED(xsk_port_open(&port, NULL, NULL), "ifname is NULL");
 	CHECK_EQ(xsk_port_queue_count(NULL), 0);
@@ -74,6 +84,7 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	CHECK(descs == &desc && room == &desc && addrs == &addr && places == &addr);
 	CHECK(xsk_socket_rx_ring(NULL) == NULL && xsk_socket_tx_ring(NULL) == NULL);
 	CHECK(xsk_socket_fill_ring(NULL) == NULL && xsk_socket_comp_ring(NULL) == NULL);
+	CHECK(xsk_socket_rx_monitor(NULL) == NULL);
 	CHECK_EQ(xsk_fill_reserve(NULL, 1, &idx), 0);
 	CHECK(xsk_fill_addr(NULL, 0) == NULL);
 	CHECK_EQ(xsk_fill_submit(NULL, 1), 0);
@@ -123,10 +134,15 @@ static void null_behind_the_first_place(struct xsk_umem *umem, struct xsk_socket
 	REFUSED(xsk_socket_open(&none, umem, NULL, 0, NULL, NULL), "ifname is NULL");
 	REFUSED(xsk_socket_stats(sock, NULL), "xsk_socket_stats is NULL");
 	REFUSED(xsk_socket_info(sock, NULL), "xsk_socket_info is NULL");
+	REFUSED(xsk_program_counters(sock, NULL, 1), "counters is NULL");
 	REFUSED(xsk_rx_burst(sock, NULL, 1), "bufs is NULL");
 	REFUSED(xsk_tx_burst(sock, NULL, 1), "bufs is NULL");
 	CHECK_EQ(xsk_buf_alloc(sock, NULL, 1), 0);
 	CHECK_EQ(xsk_buf_free(sock, NULL, 1), 0);
+	REFUSED(xsk_buf_request_checksum(sock, NULL, 0, 0), "buf is NULL");
+	REFUSED(xsk_buf_request_timestamp(sock, NULL, 0), "buf is NULL");
+	REFUSED(xsk_buf_request_launch_time(sock, NULL, 0), "buf is NULL");
+	CHECK_EQ(xsk_tx_timestamps(sock, NULL, 1), 0);
 	CHECK_EQ(xsk_rx_peek(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_rx_get(sock, NULL, 1), 0);
 	CHECK_EQ(xsk_rx_peek_run(sock, 1, NULL), 0);
@@ -175,6 +191,8 @@ static void nonsense(struct xsk_umem *umem, struct xsk_socket *sock)
 		struct xsk_umem_params umem_params = { .size = size };
 		struct xsk_socket_params params = { .size = size };
 		struct xsk_bind_params bind_params = { .size = size };
+		struct xsk_program_params program_params = { .size = size };
+		struct xsk_program *program = NULL;
 
 		REFUSED(xsk_umem_create(&new_umem, &umem_params), "xsk_umem_params.size");
 		REFUSED(xsk_socket_create(&new_sock, umem, &params), "xsk_socket_params.size");
@@ -182,13 +200,14 @@ static void nonsense(struct xsk_umem *umem, struct xsk_socket *sock)
 			"xsk_bind_params.size");
 		REFUSED(xsk_socket_open(&new_sock, umem, XA, 1, &params, NULL),
 			"xsk_socket_params.size");
+		REFUSED(xsk_program_create(&program, &program_params), "xsk_program_params.size");
 	}
 	for (uint32_t bit = 0; bit < 32; bit++) {
 		uint32_t flags = 1u << bit;
 
-		if (bit > 0)
+		if (bit != 0 && bit != 2)
 			REFUSED(xsk_umem_create(&new_umem, &XSK_UMEM_PARAMS(.flags = flags)), "flags");
-		if (bit > 1)
+		if (bit > 2)
 			REFUSED(xsk_socket_create(&new_sock, umem, &XSK_SOCKET_PARAMS(.flags = flags)),
 				"flags");
 		if (bit > 7)

@@ -382,8 +382,8 @@ TEST(a_forced_mode_that_the_shared_program_does_not_have_is_refused)
 {
 	struct xsk_umem *umem = small_umem();
 	struct xsk_socket *sock = NULL;
-	const struct xsk_bind_params generic = { sizeof(generic), XSK_BIND_SKB_MODE, 0, 0 };
-	const struct xsk_bind_params native = { sizeof(native), XSK_BIND_DRV_MODE, 0, 0 };
+	const struct xsk_bind_params generic = { .size = sizeof(generic), .flags = XSK_BIND_SKB_MODE };
+	const struct xsk_bind_params native = { .size = sizeof(native), .flags = XSK_BIND_DRV_MODE };
 	struct other other;
 	struct end end;
 

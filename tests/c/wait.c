@@ -46,6 +46,34 @@ TEST(a_wait_of_0_takes_no_time)
 	close_end(&end);
 }
 
+TEST(the_rx_monitor_counts_the_packets_that_came_and_nothing_else)
+{
+	struct end end, sender;
+	const uint32_t *monitor;
+	uint32_t before;
+
+	make_pair(1);
+	end = open_end(XA, 0, 0, 0);
+	sender = open_end(XB, 0, XSK_SOCKET_TX_ONLY, 0);
+	CHECK(xsk_socket_rx_monitor(sender.socket) == NULL);
+	monitor = xsk_socket_rx_monitor(end.socket);
+	CHECK(monitor != NULL);
+	/* Across the end of the ring, which has 256 entries. */
+	for (uint32_t i = 0; i < 300; i += 3) {
+		before = __atomic_load_n(monitor, __ATOMIC_ACQUIRE);
+		CHECK_EQ(before, i);
+		for (uint32_t k = 0; k < 3; k++)
+			end_send(&sender, i + k);
+		WAIT_FOR(__atomic_load_n(monitor, __ATOMIC_ACQUIRE) == before + 3, 1000);
+		for (uint32_t k = 0; k < 3; k++)
+			CHECK_EQ(end_receive(&end, 1000), i + k);
+		CHECK_EQ(end_receive(&end, 0), -1);
+	}
+	CHECK_EQ(*monitor, 300);
+	close_end(&sender);
+	close_end(&end);
+}
+
 TEST(a_packet_ends_the_wait_and_holds_until_it_is_received)
 {
 	struct end end;

@@ -144,16 +144,16 @@ fn join(device: &Device, route: Route, id: u32, native: bool) -> Result<Option<S
 /// Loads and attaches the default program; None if another one was faster.
 fn attach(device: &Device, route: Route, flags: u32, frags: bool) -> Result<Option<Setup>, Error> {
     let ifname = &device.ifname;
-    let (map, map_entries) = attachment::make_map(device.queues)?;
+    let (map, map_entries) = program::make_map(device.queues)?;
     let count = match Count::create() {
         Ok(count) => count,
-        Err(e) => return attachment::not_loaded(e, "a map for the count of users"),
+        Err(e) => return Err(program::not_loaded(e, "a map for the count of users")),
     };
-    let insns = program::counted_instructions(map.raw(), count.map().raw());
+    let code = program::counted(map.raw(), count.map().raw())?;
     // Where the kernel does not take it, libxdp will not join; nothing else is lost.
     let btf = btf::bytes().and_then(|bytes| bpf::load_btf(&bytes)).ok();
     let types = btf.as_ref().map(|fd| (fd.raw(), btf::FUNC_ID));
-    let (prog, id) = attachment::load_program(&insns, program::LEGACY_NAME, types, frags)?;
+    let (prog, id) = program::load_program(code.insns(), program::LEGACY_NAME, types, frags)?;
     // The first that is set, as libxdp has it; none: what the driver can.
     let mode_bits = MODES.into_iter().find(|mode| flags & mode != 0).unwrap_or(0);
     let wanted = mode_bits | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
@@ -220,8 +220,8 @@ impl Setup {
 
     /// Whether the map has a socket of anybody's; None if that cannot be found out.
     fn is_used(&self) -> Option<bool> {
-        let insns = program::probe(self.map.raw());
-        let probe = bpf::load_xdp(&insns, program::PROBE_NAME, None, 0).ok()?;
+        let code = program::probe(self.map.raw()).ok()?;
+        let probe = bpf::load_xdp(code.insns(), program::PROBE_NAME, None, 0).ok()?;
         let mut packet = [0u8; PROBE_PACKET];
         for queue_id in 0..self.map_entries {
             packet.get_mut(..4)?.copy_from_slice(&queue_id.to_ne_bytes());

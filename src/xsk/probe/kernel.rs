@@ -1,18 +1,19 @@
 //! What the kernel can do, found out by trying, on sockets and maps that are closed
 //! again: distributions carry features back, so a version number says little.
 
-use crate::sys::abi::{MIN_CHUNK_SIZE, USE_NEED_WAKEUP, USE_SG, UmemReg};
+use crate::sys::abi::{
+    MIN_CHUNK_SIZE, UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, USE_NEED_WAKEUP, USE_SG, UmemReg,
+};
 use crate::sys::netdev::Control;
 use crate::sys::socket::{self, RingKind};
 use crate::sys::{Errno, Mmap, OwnedFd, RawFd, bpf, process, sysfs};
+use crate::xsk::error::Error;
 use crate::xsk::probe::answers::{Answers, Question};
 use crate::xsk::probe::verdict::Verdict;
 use crate::xsk::program::{self, PROBE_NAME};
 
 // <linux/if_xdp.h>: flags of XDP_UMEM_REG and of bind.
 const UMEM_UNALIGNED: u32 = 1 << 0;
-const UMEM_TX_SW_CSUM: u32 = 1 << 1;
-const UMEM_TX_METADATA_LEN: u32 = 1 << 2;
 
 /// No interface has it.
 const NO_IFINDEX: u32 = i32::MAX as u32;
@@ -90,9 +91,9 @@ fn try_sockets(fd: &OwnedFd, kernel: &mut Answers<Feature>) {
 }
 
 /// Yes for success, no for one error, unknown for the others.
-fn told(answer: Result<(), Errno>, no: Errno) -> Option<bool> {
+fn told<T>(answer: Result<T, Errno>, no: Errno) -> Option<bool> {
     match answer {
-        Ok(()) => Some(true),
+        Ok(_) => Some(true),
         Err(e) => (e == no).then_some(false),
     }
 }
@@ -135,8 +136,8 @@ fn takes_umem(memory: &Mmap, flags: u32, tx_metadata_len: u32) -> Option<bool> {
 #[cold]
 fn may_load() -> Option<bool> {
     let loaded = bpf::create_xskmap(1, program::MAP_NAME).and_then(|map| {
-        let insns = program::instructions(map.raw());
-        bpf::load_xdp(&insns, PROBE_NAME, None, 0).map(drop)
+        let code = program::default(map.raw()).map_err(Error::errno)?;
+        bpf::load_xdp(code.insns(), PROBE_NAME, None, 0).map(drop)
     });
     told(loaded, Errno::EPERM)
 }

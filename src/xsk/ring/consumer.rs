@@ -2,6 +2,7 @@
 
 use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
+use core::ptr;
 use core::sync::atomic::Ordering;
 
 use super::{Entry, Lent, Place, Span, entry};
@@ -113,6 +114,12 @@ impl<T: Entry> Consumer<T> {
     #[inline]
     pub fn peeked_bytes(&self, n: u32) -> u64 {
         self.0.bytes(Span { count: n.min(self.peeked()), ..self.claimed() })
+    }
+
+    /// Where the counter is that the kernel moves on when it has written entries; NULL
+    /// if the socket does not have the ring.
+    pub fn monitor(&self) -> *const u32 {
+        if self.size() == 0 { ptr::null() } else { self.0.get().producer.as_ptr().cast() }
     }
 
     /// What is peeked and not released.
