@@ -64,15 +64,22 @@ $(RUST_ARCHIVE): $(RUST_SOURCES)
 include/xsk.h: $(RUST_ARCHIVE)
 	@cmp -s $(B)/xsk.h.new $@ || cp $(B)/xsk.h.new $@
 
+# Unwind tables are a seventh of the library and nothing in it unwinds. `make UNWIND=yes`
+# keeps them for those who want backtraces and profiles through it.
+UNWIND = no
+SO_ARCHIVE = $(if $(filter yes,$(UNWIND)),$(RUST_ARCHIVE),$(B)/shared.a)
+$(B)/shared.a: $(RUST_ARCHIVE)
+	$(OBJCOPY) -R .eh_frame -R .rela.eh_frame $< $@
+
 LINK_SO = $(CC) -shared -o $@ $(LDFLAGS) -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,relro \
 	-Wl,-z,now -Wl,-O1 -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,--whole-archive \
-	$(RUST_ARCHIVE) -Wl,--no-whole-archive -Wl,--as-needed -lpthread -Wl,--no-as-needed
+	$(SO_ARCHIVE) -Wl,--no-whole-archive -Wl,--as-needed -lpthread -Wl,--no-as-needed
 
-$(LIB): $(RUST_ARCHIVE) src/libxsk.map
+$(LIB): $(SO_ARCHIVE) src/libxsk.map
 	$(LINK_SO) -Wl,-soname,$(SONAME) -Wl,--version-script=src/libxsk.map
 
 # The same code under libxdp's names too.
-$(COMPAT): $(RUST_ARCHIVE) src/libxsk.map src/libxsk-compat.map
+$(COMPAT): $(SO_ARCHIVE) src/libxsk.map src/libxsk-compat.map
 	@cat src/libxsk.map src/libxsk-compat.map >$(B)/compat.map
 	$(LINK_SO) -Wl,-soname,$(COMPAT_SONAME) -Wl,--version-script=$(B)/compat.map
 
