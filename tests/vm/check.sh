@@ -65,6 +65,13 @@ make_tree() {
 	for file in "$tree"/libxsk/build/tests/*; do
 		copy_libraries "$file"
 	done
+	# The test of filters loads it at run time.
+	file=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p | sed -n 's/.*libpcap\.so\..* => //p' | head -n 1)
+	if [ -n "$file" ]; then
+		mkdir -p "$tree${file%/*}"
+		cp -L "$file" "$tree$file"
+		copy_libraries "$file"
+	fi
 	echo root:x:0:0:root:/:/bin/sh >"$tree/etc/passwd"
 	echo root:x:0: >"$tree/etc/group"
 	cp tests/vm/init "$tree/init"

@@ -128,6 +128,7 @@ const NETWORK: &[Insn] = {
         to(value(NOT_EQUAL, 1, 0x60), UNPARSED),
         load(LOAD_16, 2, PACKET, 4),
         value(SWAP, 2, 16),
+        value(AND, 2, 0xffff), // older verifiers do not know of what a swap leaves
         value(ADD, 2, IPV6_LEN as i32),
         reg(ADD | WIDE, 2, PACKET),
         to(reg(IS_BEHIND, 2, END), UNPARSED),
@@ -142,6 +143,7 @@ const NETWORK: &[Insn] = {
         value(SHIFT_LEFT, 1, 2),
         load(LOAD_16, 2, PACKET, 2),
         value(SWAP, 2, 16),
+        value(AND, 2, 0xffff),
         to(reg(ABOVE, 1, 2), UNPARSED),
         reg(ADD | WIDE, 2, PACKET),
         to(reg(IS_BEHIND, 2, END), UNPARSED),
