@@ -334,17 +334,17 @@ forwards_queues() {
 	forwarder=$pid
 	has_threads "$2"
 	for ((queue = $3; queue < $3 + $2; queue++)); do
-		start rxdrop -i ya -q $queue -c 3000
+		start rxdrop -i ya -q $queue -c 1500
 		sink=$pid
-		"$dir/txgen" -i xa -q $queue -r 20000 -c 3000 >"$tmp/txgen" 2>&1 ||
+		"$dir/txgen" -i xa -q $queue -r 20000 -c 1500 >"$tmp/txgen" 2>&1 ||
 			bad "txgen: exit code $?"
 		ends $sink 0
-		says rxdrop "ya queue $queue: received 3000 packets"
+		says rxdrop "ya queue $queue: received 1500 packets"
 	done
 	kill -INT $forwarder
 	ends $forwarder 0
-	says l2fwd "xb queues $3-$((queue - 1)): received $((3000 * $2)) packets"
-	says l2fwd "yb queues $3-$((queue - 1)): .*sent $((3000 * $2)) packets"
+	says l2fwd "xb queues $3-$((queue - 1)): received $((1500 * $2)) packets"
+	says l2fwd "yb queues $3-$((queue - 1)): .*sent $((1500 * $2)) packets"
 	says l2fwd "unsent: 0"
 	! ip link show | grep -q xdp || bad "its program is still there"
 	ip link del xa
