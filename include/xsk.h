@@ -133,7 +133,8 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
  * program of the user's own needs BPF_F_XDP_HAS_FRAGS. Sockets without the flag may
  * share such a program, but one that was attached in native mode without it is not
  * joined. In generic mode any program will do. Where the driver has zero-copy for
- * packets in one buffer only, the socket copies.
+ * packets in one buffer only, the socket copies. Rules of xsk_program_create() see the
+ * first buffer only: an IP packet that goes on behind it is one that they cannot parse.
  */
 #define XSK_BIND_SG (1 << 7)
 

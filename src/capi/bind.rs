@@ -33,7 +33,8 @@ pub const XSK_BIND_XSKMAP: u32 = 1 << 6;
 /// program of the user's own needs BPF_F_XDP_HAS_FRAGS. Sockets without the flag may
 /// share such a program, but one that was attached in native mode without it is not
 /// joined. In generic mode any program will do. Where the driver has zero-copy for
-/// packets in one buffer only, the socket copies.
+/// packets in one buffer only, the socket copies. Rules of xsk_program_create() see the
+/// first buffer only: an IP packet that goes on behind it is one that they cannot parse.
 pub const XSK_BIND_SG: u32 = 1 << 7;
 
 /// `retry_ms` for a single try.
