@@ -21,7 +21,7 @@ static int kernel_has_sg(void)
 static void make_jumbo_pair(unsigned int queues)
 {
 	if (!kernel_has_sg())
-		SKIP("no packets in several buffers before Linux 6.6");
+		SKIP("this kernel has no packets in several buffers (Linux 6.6)");
 	make_pair(queues);
 	shell("ip link set dev " XA " mtu 9000 && ip link set dev " XB " mtu 9000");
 }
