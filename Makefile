@@ -72,7 +72,7 @@ $(B)/shared.a: $(RUST_ARCHIVE)
 	$(OBJCOPY) -R .eh_frame -R .rela.eh_frame $< $@
 
 LINK_SO = $(CC) -shared -o $@ $(LDFLAGS) -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,relro \
-	-Wl,-z,now -Wl,-O1 -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,--whole-archive \
+	-Wl,-z,now -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,--whole-archive \
 	$(SO_ARCHIVE) -Wl,--no-whole-archive -Wl,--as-needed -lpthread -Wl,--no-as-needed
 
 $(LIB): $(SO_ARCHIVE) src/libxsk.map

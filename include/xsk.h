@@ -138,6 +138,16 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
  */
 #define XSK_BIND_SG (1 << 7)
 
+/**
+ * Have the program store in front of each packet what the driver knows of it, for
+ * xsk_buf_rx_timestamp(), xsk_buf_rx_hash() and xsk_buf_rx_vlan(): 32 bytes in the
+ * kernel's headroom. The program is bound to the device then, and runs in native mode
+ * only. All sockets that share a program have the flag, or none. A packet without room
+ * for it goes to the kernel. Linux 6.3, with /sys/kernel/btf/vmlinux. Not with
+ * XSK_BIND_SKB_MODE, XSK_BIND_NO_PROGRAM or XSK_BIND_XSKMAP.
+ */
+#define XSK_BIND_RX_METADATA (1 << 8)
+
 /** `retry_ms` for a single try. */
 #define XSK_RETRY_NEVER -1
 
@@ -1146,11 +1156,11 @@ int xsk_socket_create(struct xsk_socket **out,
  * @retval -ENODEV     no interface has that name
  * @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
  *                     program is on the interface, or one of this library's that
- *                     differs, or has not XSK_BIND_SG: the sentence says in what; or the
- *                     socket is bound already
+ *                     differs, or has not XSK_BIND_SG or XSK_BIND_RX_METADATA: the
+ *                     sentence says in what; or the socket is bound already
  * @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
- *                     kernel has no XDP links (before Linux 5.9), or no XSK_BIND_SG
- *                     (before 6.6)
+ *                     kernel has no XDP links (before Linux 5.9), no XSK_BIND_SG
+ *                     (before 6.6), or no XSK_BIND_RX_METADATA (before 6.3)
  * @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
  *                     or CAP_SYS_ADMIN to join that of another process
  * @retval -EACCES     CAP_PERFMON is missing, which rules and filters need
@@ -1561,6 +1571,64 @@ uint32_t xsk_tx_timestamps(struct xsk_socket *socket,
  */
 struct xsk_tx_metadata *xsk_umem_tx_metadata(const struct xsk_umem *umem,
 					     uint64_t addr);
+
+/**
+ * Tells when a packet arrived, by the device's clock.
+ *
+ * Ask before `data` is moved. With the ring calls, hand over a struct xsk_buf of which
+ * `data` alone is set, to what xsk_umem_data() makes of the descriptor's address. Of a
+ * packet in several buffers the first one has it.
+ *
+ * @param[in]  socket   the socket that received it, bound with XSK_BIND_RX_METADATA
+ * @param[in]  buf      the packet as it was received
+ * @param[out] time_ns  nanoseconds. NULL: not wanted.
+ * @retval 0           told
+ * @retval -ENODATA    the driver does not know it, of this packet or at all. veth knows
+ *                     it only of packets that come with one from a device.
+ * @retval -EOPNOTSUPP the socket is not bound with XSK_BIND_RX_METADATA
+ * @retval -EINVAL     socket or buf is NULL, or there is nothing in front of `data`,
+ *                     which was moved
+ * @note Threads: any, but not beside xsk_socket_bind(). Linux 6.3.
+ */
+int xsk_buf_rx_timestamp(const struct xsk_socket *socket,
+			 const struct xsk_buf *buf,
+			 uint64_t *time_ns);
+
+/**
+ * Tells the hash that the device has spread packets over its queues by.
+ *
+ * @param[in]  socket  as for xsk_buf_rx_timestamp(), as is all else
+ * @param[in]  buf     the packet
+ * @param[out] hash    the hash. NULL: not wanted.
+ * @param[out] of      what it is of, `enum xdp_rss_hash_type` of the kernel: bit 0 IPv4,
+ *                     1 IPv6, 3 with ports, 4 TCP, 5 UDP ...; 0 where the driver does not
+ *                     say. NULL: not wanted.
+ * @retval 0   told
+ * @retval <0  as for xsk_buf_rx_timestamp()
+ * @note Threads: any, but not beside xsk_socket_bind(). Linux 6.3.
+ */
+int xsk_buf_rx_hash(const struct xsk_socket *socket,
+		    const struct xsk_buf *buf,
+		    uint32_t *hash,
+		    uint32_t *of);
+
+/**
+ * Tells the VLAN tag that the device has taken out of a packet.
+ *
+ * @param[in]  socket    as for xsk_buf_rx_timestamp(), as is all else
+ * @param[in]  buf       the packet
+ * @param[out] protocol  0x8100 or 0x88a8, in network order. NULL: not wanted.
+ * @param[out] tag       the tag, in the machine's order: the id in the lower 12 bits, the
+ *                       priority in the upper 3. NULL: not wanted.
+ * @retval 0         told
+ * @retval -ENODATA  the packet had no tag, or has it still (ethtool -K DEV rxvlan on)
+ * @retval <0        as for xsk_buf_rx_timestamp()
+ * @note Threads: any, but not beside xsk_socket_bind(). Linux 6.8.
+ */
+int xsk_buf_rx_vlan(const struct xsk_socket *socket,
+		    const struct xsk_buf *buf,
+		    uint16_t *protocol,
+		    uint16_t *tag);
 
 /**
  * Claims entries of the RX ring to read.

@@ -37,6 +37,14 @@ pub const XSK_BIND_XSKMAP: u32 = 1 << 6;
 /// first buffer only: an IP packet that goes on behind it is one that they cannot parse.
 pub const XSK_BIND_SG: u32 = 1 << 7;
 
+/// Have the program store in front of each packet what the driver knows of it, for
+/// xsk_buf_rx_timestamp(), xsk_buf_rx_hash() and xsk_buf_rx_vlan(): 32 bytes in the
+/// kernel's headroom. The program is bound to the device then, and runs in native mode
+/// only. All sockets that share a program have the flag, or none. A packet without room
+/// for it goes to the kernel. Linux 6.3, with /sys/kernel/btf/vmlinux. Not with
+/// XSK_BIND_SKB_MODE, XSK_BIND_NO_PROGRAM or XSK_BIND_XSKMAP.
+pub const XSK_BIND_RX_METADATA: u32 = 1 << 8;
+
 /// `retry_ms` for a single try.
 pub const XSK_RETRY_NEVER: i32 = -1;
 
@@ -69,7 +77,7 @@ unsafe impl Sized32 for xsk_bind_params {
 /// # Safety
 /// The program is NULL or alive.
 pub(super) unsafe fn bind_config(params: &xsk_bind_params) -> Result<BindConfig<'_>, Error> {
-    const KNOWN: u32 = (XSK_BIND_SG << 1) - 1;
+    const KNOWN: u32 = (XSK_BIND_RX_METADATA << 1) - 1;
     check_flags(params.flags, KNOWN, "xsk_bind_params.flags")?;
     let has = |flag| params.flags & flag != 0;
     let pick = |a, b| match (has(a), has(b)) {
@@ -88,6 +96,15 @@ pub(super) unsafe fn bind_config(params: &xsk_bind_params) -> Result<BindConfig<
         (_, true) => Some(XdpMode::Native),
         _ => None,
     };
+    let hints = has(XSK_BIND_RX_METADATA);
+    if hints && (has(XSK_BIND_SKB_MODE) || has(XSK_BIND_NO_PROGRAM) || has(XSK_BIND_XSKMAP)) {
+        return fail!(
+            Errno::EINVAL,
+            "bind: XSK_BIND_RX_METADATA is for a program of the library's in native mode, which \
+             XSK_BIND_SKB_MODE, XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP are not"
+        );
+    }
+    let mode = if hints { Some(XdpMode::Native) } else { mode };
     let steering = match (has(XSK_BIND_NO_PROGRAM), has(XSK_BIND_XSKMAP)) {
         // SAFETY: the caller's promise.
         (false, false) => Steering::Program(mode, unsafe { program_ref(params.program) }),
@@ -111,6 +128,7 @@ pub(super) unsafe fn bind_config(params: &xsk_bind_params) -> Result<BindConfig<
         return fail!(Errno::EINVAL, "bind: xskmap_fd is given without XSK_BIND_XSKMAP");
     }
     let mut config = BindConfig { steering, ..BindConfig::default() };
+    config.hints = hints;
     config.need_wakeup = !has(XSK_BIND_NO_NEED_WAKEUP);
     config.sg = has(XSK_BIND_SG);
     config.copy = match copy {

@@ -3,11 +3,12 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use super::socket::xsk_socket;
+use super::socket::{socket_ref, xsk_socket};
 use super::umem::{umem_ref, xsk_umem};
 use super::{answer, array_out, null, tx_side};
 use crate::xsk::metadata::Request;
 use crate::xsk::packet::{Buf, Stamp};
+use crate::xsk::program::hints::Hint;
 
 /// What stands in front of a packet to be sent; <linux/if_xdp.h> defines it, since Linux
 /// 6.8.
@@ -158,4 +159,109 @@ pub unsafe extern "C" fn xsk_umem_tx_metadata(
         Ok(umem) => umem.tx_metadata(addr).map_or(ptr::null_mut(), |at| at.as_ptr().cast()),
         Err(_) => ptr::null_mut(),
     }
+}
+
+/// Writes the halves of a hint, of `len` bytes each, to where the program wants them.
+///
+/// # Safety
+/// `socket` is NULL or alive, `buf` NULL or a buffer, and each half NULL or writable.
+#[inline(never)]
+unsafe fn tell(
+    socket: *const xsk_socket,
+    buf: *const Buf,
+    hint: Hint,
+    len: usize,
+    halves: [*mut u8; 2],
+) -> c_int {
+    // SAFETY: NULL or alive, as the caller promises.
+    let socket = match unsafe { socket_ref(socket) } {
+        Ok(socket) => socket,
+        Err(error) => return answer(Err(error)),
+    };
+    // SAFETY: NULL or a buffer, as the caller promises.
+    let Some(buf) = (unsafe { buf.as_ref() }) else { return answer(null("buf")) };
+    let told = match socket.hint(buf.data.cast_const(), hint) {
+        Ok(told) => told,
+        Err(error) => return answer(Err(error)),
+    };
+    let mut from = (&raw const told).cast::<u8>();
+    for to in halves {
+        if !to.is_null() {
+            // SAFETY: `told` has one half of 8 bytes or two of at most 4, and the caller
+            // promises room for each that he wants.
+            unsafe { ptr::copy_nonoverlapping(from, to, len) };
+        }
+        from = from.wrapping_add(len);
+    }
+    0
+}
+
+/// Tells when a packet arrived, by the device's clock.
+///
+/// Ask before `data` is moved. With the ring calls, hand over a struct xsk_buf of which
+/// `data` alone is set, to what xsk_umem_data() makes of the descriptor's address. Of a
+/// packet in several buffers the first one has it.
+///
+/// @param[in]  socket   the socket that received it, bound with XSK_BIND_RX_METADATA
+/// @param[in]  buf      the packet as it was received
+/// @param[out] time_ns  nanoseconds. NULL: not wanted.
+/// @retval 0           told
+/// @retval -ENODATA    the driver does not know it, of this packet or at all. veth knows
+///                     it only of packets that come with one from a device.
+/// @retval -EOPNOTSUPP the socket is not bound with XSK_BIND_RX_METADATA
+/// @retval -EINVAL     socket or buf is NULL, or there is nothing in front of `data`,
+///                     which was moved
+/// @note Threads: any, but not beside xsk_socket_bind(). Linux 6.3.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_buf_rx_timestamp(
+    socket: *const xsk_socket,
+    buf: *const Buf,
+    time_ns: *mut u64,
+) -> c_int {
+    // SAFETY: as documented.
+    unsafe { tell(socket, buf, Hint::Timestamp, 8, [time_ns.cast(), ptr::null_mut()]) }
+}
+
+/// Tells the hash that the device has spread packets over its queues by.
+///
+/// @param[in]  socket  as for xsk_buf_rx_timestamp(), as is all else
+/// @param[in]  buf     the packet
+/// @param[out] hash    the hash. NULL: not wanted.
+/// @param[out] of      what it is of, `enum xdp_rss_hash_type` of the kernel: bit 0 IPv4,
+///                     1 IPv6, 3 with ports, 4 TCP, 5 UDP ...; 0 where the driver does not
+///                     say. NULL: not wanted.
+/// @retval 0   told
+/// @retval <0  as for xsk_buf_rx_timestamp()
+/// @note Threads: any, but not beside xsk_socket_bind(). Linux 6.3.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_buf_rx_hash(
+    socket: *const xsk_socket,
+    buf: *const Buf,
+    hash: *mut u32,
+    of: *mut u32,
+) -> c_int {
+    // SAFETY: as documented.
+    unsafe { tell(socket, buf, Hint::Hash, 4, [hash.cast(), of.cast()]) }
+}
+
+/// Tells the VLAN tag that the device has taken out of a packet.
+///
+/// @param[in]  socket    as for xsk_buf_rx_timestamp(), as is all else
+/// @param[in]  buf       the packet
+/// @param[out] protocol  0x8100 or 0x88a8, in network order. NULL: not wanted.
+/// @param[out] tag       the tag, in the machine's order: the id in the lower 12 bits, the
+///                       priority in the upper 3. NULL: not wanted.
+/// @retval 0         told
+/// @retval -ENODATA  the packet had no tag, or has it still (ethtool -K DEV rxvlan on)
+/// @retval <0        as for xsk_buf_rx_timestamp()
+/// @note Threads: any, but not beside xsk_socket_bind(). Linux 6.8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn xsk_buf_rx_vlan(
+    socket: *const xsk_socket,
+    buf: *const Buf,
+    protocol: *mut u16,
+    tag: *mut u16,
+) -> c_int {
+    // SAFETY: as documented.
+    unsafe { tell(socket, buf, Hint::Vlan, 2, [protocol.cast(), tag.cast()]) }
 }

@@ -147,11 +147,11 @@ pub unsafe extern "C" fn xsk_socket_create(
 /// @retval -ENODEV     no interface has that name
 /// @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
 ///                     program is on the interface, or one of this library's that
-///                     differs, or has not XSK_BIND_SG: the sentence says in what; or the
-///                     socket is bound already
+///                     differs, or has not XSK_BIND_SG or XSK_BIND_RX_METADATA: the
+///                     sentence says in what; or the socket is bound already
 /// @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
-///                     kernel has no XDP links (before Linux 5.9), or no XSK_BIND_SG
-///                     (before 6.6)
+///                     kernel has no XDP links (before Linux 5.9), no XSK_BIND_SG
+///                     (before 6.6), or no XSK_BIND_RX_METADATA (before 6.3)
 /// @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
 ///                     or CAP_SYS_ADMIN to join that of another process
 /// @retval -EACCES     CAP_PERFMON is missing, which rules and filters need

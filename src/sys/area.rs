@@ -21,14 +21,16 @@ impl Area {
     }
 
     /// The 8 bytes from an address on; None where they are not all inside.
-    pub fn load(&self, addr: u64) -> Option<[u8; 8]> {
+    pub fn load(&self, addr: u64) -> Option<u64> {
         // SAFETY: inside memory that stays mapped as long as the UMEM is there, which is
         // what C programs promise of theirs. Bytes need no alignment, and any will do.
-        self.word(addr).map(|word| unsafe { word.read_volatile() })
+        let bytes = unsafe { self.word(addr)?.read_volatile() };
+        Some(u64::from_ne_bytes(bytes))
     }
 
     /// Writes the 8 bytes from an address on; false where they are not all inside.
-    pub fn store(&self, addr: u64, bytes: [u8; 8]) -> bool {
+    pub fn store(&self, addr: u64, word: u64) -> bool {
+        let bytes = word.to_ne_bytes();
         // SAFETY: as in `load`.
         self.word(addr).map(|word| unsafe { word.write_volatile(bytes) }).is_some()
     }
@@ -40,13 +42,17 @@ mod tests {
 
     #[test]
     fn what_is_not_inside_is_neither_read_nor_written() {
-        let mut memory = [0u8; 24];
+        let (mut memory, word) = ([0u8; 24], u64::from_ne_bytes);
         let area = Area::registered(memory.as_mut_ptr().expose_provenance() as u64, 16);
-        assert!(area.store(0, [1; 8]) && area.store(8, [2; 8]) && area.store(3, [3; 8]));
-        assert_eq!(area.load(0), Some([1, 1, 1, 3, 3, 3, 3, 3]));
-        assert_eq!(area.load(8), Some([3, 3, 3, 2, 2, 2, 2, 2]));
+        assert!(
+            area.store(0, word([1; 8]))
+                && area.store(8, word([2; 8]))
+                && area.store(3, word([3; 8]))
+        );
+        assert_eq!(area.load(0), Some(word([1, 1, 1, 3, 3, 3, 3, 3])));
+        assert_eq!(area.load(8), Some(word([3, 3, 3, 2, 2, 2, 2, 2])));
         for addr in [9, 16, u64::MAX, u64::MAX - 7] {
-            assert!(area.load(addr).is_none() && !area.store(addr, [9; 8]));
+            assert!(area.load(addr).is_none() && !area.store(addr, 9));
         }
         assert_eq!(memory[16..], [0; 8]);
     }

@@ -6,6 +6,7 @@
 pub mod abi;
 pub mod area;
 pub mod bpf;
+pub mod btf;
 pub mod clock;
 mod errno;
 mod fd;

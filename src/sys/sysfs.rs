@@ -1,9 +1,11 @@
 //! Facts that the kernel tells in files only.
 
+use alloc::boxed::Box;
 use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
 
 use super::errno::check;
+use super::heap::try_slice;
 use super::{Errno, OwnedFd};
 
 /// The NUMA node of a PCI device, by its address on the bus ("0000:00:03.0", zeros
@@ -47,7 +49,33 @@ fn read_number(path: &CStr) -> Option<u32> {
 /// Whether the kernel's type information can be read, from which the ids of its
 /// functions come.
 pub fn has_kernel_btf() -> bool {
-    open(c"/sys/kernel/btf/vmlinux").is_ok()
+    open(KERNEL_BTF).is_ok()
+}
+
+const KERNEL_BTF: &CStr = c"/sys/kernel/btf/vmlinux";
+/// Some 6 MB are usual.
+const MOST_BTF: usize = 64 << 20;
+
+/// That type information, all of it.
+#[cold]
+pub fn kernel_btf() -> Result<Box<[u8]>, Errno> {
+    let file = open(KERNEL_BTF)?;
+    // SAFETY: integers only.
+    let size = unsafe { libc::lseek(file.raw(), 0, libc::SEEK_END) };
+    let size = usize::try_from(size).ok().filter(|size| *size <= MOST_BTF).ok_or(Errno::EINVAL)?;
+    let mut bytes = try_slice(0u8, size)?;
+    let mut left = &mut *bytes;
+    while !left.is_empty() {
+        let (to, at) = (left.as_mut_ptr().cast(), (size - left.len()) as libc::off_t);
+        // A page at a time, whatever is asked for.
+        // SAFETY: the kernel writes at most as many bytes as are left.
+        let n = check(|| unsafe { libc::pread(file.raw(), to, left.len(), at) as c_int })?;
+        left = match left.get_mut(n as usize..) {
+            Some(rest) if n > 0 => rest,
+            _ => return Err(Errno::EINVAL),
+        };
+    }
+    Ok(bytes)
 }
 
 fn open(path: &CStr) -> Result<OwnedFd, Errno> {

@@ -10,7 +10,7 @@ use crate::sys::thread::{Guard, Mutex};
 use crate::sys::{Errno, OwnedFd, RawFd, clock};
 use crate::xsk::config::XdpMode;
 use crate::xsk::error::{Error, fail};
-use crate::xsk::program::{Found, Loaded, Program, make_map};
+use crate::xsk::program::{Found, Kind, Loaded, Program, make_map};
 
 /// Smallest map made, so that queues switched on later find a place.
 const MAP_ENTRIES: u32 = 64;
@@ -38,6 +38,14 @@ pub struct Attachment {
     pub mode: XdpMode,
 }
 
+/// What is to be on an interface.
+pub struct Wanted<'a> {
+    pub program: &'a Program,
+    /// None: native, else generic.
+    pub mode: Option<XdpMode>,
+    pub kind: Kind,
+}
+
 /// What this process has attached or joined, so that its second socket on an
 /// interface needs no privilege to look programs up.
 static ATTACHED: Mutex<Vec<Shared<Attachment>>> = Mutex::new(Vec::new());
@@ -47,27 +55,18 @@ pub struct Hold(Option<Shared<Attachment>>);
 
 impl Hold {
     /// Attaches a program, or joins an equal one where it is attached already, trying
-    /// until `deadline` while others come or go. `frags`: for packets in several buffers.
-    pub fn acquire(
-        device: &Device,
-        mode: Option<XdpMode>,
-        program: &Program,
-        frags: bool,
-        deadline: u64,
-    ) -> Result<Hold, Error> {
+    /// until `deadline` while others come or go.
+    pub fn acquire(device: &Device, wanted: &Wanted<'_>, deadline: u64) -> Result<Hold, Error> {
         // Held throughout: a second thread shall join, not race.
         let mut attached = ATTACHED.lock();
         let known = attached.iter().find(|known| known.is_on(device));
         if let Some(known) = known {
-            known.check_mode(mode)?;
-            known.program()?.check(
-                program,
-                frags && known.mode == XdpMode::Native,
-                &device.ifname,
-            )?;
+            known.check_mode(wanted.mode)?;
+            let kind = wanted.kind.in_mode(known.mode);
+            known.program()?.check(wanted.program, kind, &device.ifname)?;
             return Ok(Hold(Some(known.clone())));
         }
-        let fresh = attach_or_join(device, mode, program, frags, deadline)?;
+        let fresh = attach_or_join(device, wanted, deadline)?;
         let fresh = Shared::new(fresh).ok().filter(|_| attached.try_reserve(1).is_ok());
         let Some(fresh) = fresh else {
             return fail!(Errno::ENOMEM, "bind: out of memory");
@@ -133,7 +132,7 @@ impl Attachment {
     pub fn replace(&self, wanted: &Program) -> Result<(), Error> {
         let ifname = &self.device.ifname;
         let mut program = self.program.lock();
-        let fresh = Loaded::load(wanted, self.map.raw(), program.frags)?;
+        let fresh = Loaded::load(wanted, self.map.raw(), program.kind, self.device.ifindex)?;
         match bpf::link_update(self.link.raw(), fresh.fd.raw()) {
             Ok(()) => {
                 *program = fresh;
@@ -203,14 +202,12 @@ pub(super) fn insert(map: RawFd, entries: u32, queue_id: u32, socket: RawFd) -> 
 
 fn attach_or_join(
     device: &Device,
-    mode: Option<XdpMode>,
-    program: &Program,
-    frags: bool,
+    wanted: &Wanted<'_>,
     deadline: u64,
 ) -> Result<Attachment, Error> {
     // Mostly nobody is there: to try costs less than to ask first. Who may not attach
     // is told more by what is there.
-    match attach(device, mode, program, frags) {
+    match attach(device, wanted) {
         Ok(Some(attachment)) => return Ok(attachment),
         Err(e) if e.errno() != Errno::EPERM => return Err(e),
         _ => {}
@@ -223,8 +220,8 @@ fn attach_or_join(
             }
         };
         let tried = match found.any() {
-            Some(id) => join(device, id, mode, program, frags, found.native == id)?,
-            None => attach(device, mode, program, frags)?,
+            Some(id) => join(device, id, wanted, found.native == id)?,
+            None => attach(device, wanted)?,
         };
         if let Some(attachment) = tried {
             return Ok(attachment);
@@ -246,9 +243,7 @@ fn attach_or_join(
 fn join(
     device: &Device,
     id: u32,
-    mode: Option<XdpMode>,
-    program: &Program,
-    frags: bool,
+    wanted: &Wanted<'_>,
     native: bool,
 ) -> Result<Option<Attachment>, Error> {
     let ifname = &device.ifname;
@@ -260,12 +255,11 @@ fn join(
         Ok(None) | Err(Errno::ENOENT) => return Ok(None),
         Err(e) => return fail!(e, "bind: joining the program on {ifname} (id {id}): {e}"),
     };
-    // In generic mode the kernel puts packets in several buffers together.
-    loaded.check(program, frags && native, ifname)?;
     let runs = if native { XdpMode::Native } else { XdpMode::Generic };
+    loaded.check(wanted.program, wanted.kind.in_mode(runs), ifname)?;
     let program = Mutex::new(loaded);
     let joined = Attachment { link, map, map_entries, device: *device, program, mode: runs };
-    joined.check_mode(mode)?;
+    joined.check_mode(wanted.mode)?;
     log::info!("{ifname}: joined the program (id {id})");
     Ok(Some(joined))
 }
@@ -291,15 +285,11 @@ pub(super) fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, E
 }
 
 /// Attaches a new program; None if somebody else was faster.
-fn attach(
-    device: &Device,
-    wanted: Option<XdpMode>,
-    program: &Program,
-    frags: bool,
-) -> Result<Option<Attachment>, Error> {
+fn attach(device: &Device, wanted: &Wanted<'_>) -> Result<Option<Attachment>, Error> {
+    let Wanted { program, mode: wanted, kind } = *wanted;
     let ifname = &device.ifname;
     let (map, map_entries) = make_map(device.queues.max(MAP_ENTRIES))?;
-    let loaded = Loaded::load(program, map.raw(), frags)?;
+    let loaded = Loaded::load(program, map.raw(), kind, device.ifindex)?;
     let link = |mode| {
         let flags = match mode {
             XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,

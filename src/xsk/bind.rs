@@ -4,10 +4,11 @@ use crate::sys::heap::Shared;
 use crate::sys::netdev::{Control, IfName};
 use crate::sys::netlink::Route;
 use crate::sys::{Errno, RawFd, clock, genetlink, process};
-use crate::xsk::attachment::{self, Attachment, Device, Hold};
+use crate::xsk::attachment::{self, Attachment, Device, Hold, Wanted};
 use crate::xsk::chain;
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
 use crate::xsk::error::{Error, error, fail};
+use crate::xsk::program::Kind;
 use crate::xsk::registrations::{Binding, Queue, Refused};
 use crate::xsk::socket::Socket;
 use crate::xsk::umem::out_of_memory;
@@ -23,6 +24,8 @@ pub struct Bond {
     pub max_frags: u32,
     /// The program that it uses the libxdp way: its id and where it runs.
     pub(super) program: Option<(u32, XdpMode)>,
+    /// Whether that stores what the driver knows of a packet in front of it.
+    pub(super) hints: bool,
     pub(super) hold: Option<Hold>,
 }
 
@@ -64,9 +67,10 @@ impl Socket {
         // The program first: it can be let go again, a binding cannot.
         let hold = match config.steering {
             Steering::Program(mode, program) if self.config().direction.receives() => {
-                Some(Hold::acquire(&device, mode, program, config.sg, deadline)?)
+                let kind = Kind { frags: config.sg, hints: config.hints };
+                Some(Hold::acquire(&device, &Wanted { program, mode, kind }, deadline)?)
             }
-            Steering::Program(_, program) if !program.is_default() => {
+            Steering::Program(_, program) if !program.is_default() || config.hints => {
                 return fail!(Errno::EINVAL, "bind: a socket that only sends needs no program");
             }
             Steering::Xskmap(map) => {
@@ -114,6 +118,7 @@ impl Socket {
             need_wakeup,
             max_frags,
             program: None,
+            hints: config.hints,
             hold,
         });
         log::info!("{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });

@@ -30,11 +30,12 @@ impl BusyPoll {
                 Errno::EINVAL,
                 "socket: busy polling needs a time: set busy_poll_us, to 20 for example"
             ),
-            BusyPoll { us, .. } if i32::try_from(us).is_err() => {
-                fail!(Errno::EINVAL, "socket: busy_poll_us {us} is more than 2147483647")
-            }
-            BusyPoll { budget, .. } if u16::try_from(budget).is_err() => {
-                fail!(Errno::EINVAL, "socket: busy_poll_budget {budget} is more than 65535")
+            BusyPoll { us, budget, .. } if us > i32::MAX as u32 || budget > u16::MAX.into() => {
+                fail!(
+                    Errno::EINVAL,
+                    "socket: busy_poll_us {us} is above 2147483647, or busy_poll_budget {budget} \
+                 above 65535"
+                )
             }
             _ => Ok(()),
         }

@@ -270,6 +270,8 @@ pub struct BindConfig<'a> {
     /// Packets may have several buffers.
     pub sg: bool,
     pub steering: Steering<'a>,
+    /// The program stores what the driver knows of a packet in front of it; native only.
+    pub hints: bool,
     /// How long to try while the queue or the interface is busy; 0 for once.
     pub retry_ms: u32,
 }
@@ -281,6 +283,7 @@ impl Default for BindConfig<'_> {
             need_wakeup: true,
             sg: false,
             steering: Steering::Program(None, &program::DEFAULT),
+            hints: false,
             retry_ms: RETRY_MS,
         }
     }

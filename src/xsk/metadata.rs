@@ -93,16 +93,16 @@ impl TxMetadata {
                 check_checksum(start, offset, len)?;
                 let (start, offset) = (start.to_ne_bytes(), offset.to_ne_bytes());
                 let bytes = [start[0], start[1], offset[0], offset[1], 0, 0, 0, 0];
-                self.area.store(at + CHECKSUM, bytes);
+                self.area.store(at + CHECKSUM, u64::from_ne_bytes(bytes));
             }
             Request::Timestamp { cookie } => {
-                self.area.store(at + COOKIE, cookie.to_ne_bytes());
+                self.area.store(at + COOKIE, cookie);
             }
             Request::LaunchTime(time) => {
-                self.area.store(at + LAUNCH_TIME, time.to_ne_bytes());
+                self.area.store(at + LAUNCH_TIME, time);
             }
         }
-        self.area.store(at + FLAGS, (before | request.flag()).to_ne_bytes());
+        self.area.store(at + FLAGS, before | request.flag());
         Ok(())
     }
 
@@ -166,29 +166,18 @@ impl TxMetadata {
 
     /// 0 where there is none.
     fn word(&self, at: u64, offset: u64) -> u64 {
-        self.area.load(at.wrapping_add(offset)).map_or(0, u64::from_ne_bytes)
+        self.area.load(at.wrapping_add(offset)).unwrap_or(0)
     }
 
     #[cold]
     fn not_offered(&self, place: &Place, flags: u64) -> Result<(), Error> {
-        let e = Errno::EOPNOTSUPP;
-        if flags & TXMD_LAUNCH_TIME != 0 {
-            fail!(e, "metadata: {place}: the device has no launch time, or Linux is before 6.14")
-        } else if flags & TXMD_CHECKSUM != 0 {
-            fail!(
-                e,
-                "metadata: {place}: the driver sums up nothing in zero-copy mode; XSK_BIND_COPY \
-                 would help"
-            )
-        } else if flags & TXMD_TIMESTAMP != 0 {
-            fail!(
-                e,
-                "metadata: {place}: the driver tells no times in zero-copy mode; XSK_BIND_COPY \
-                 would help"
-            )
-        } else {
-            fail!(Errno::EINVAL, "metadata: flags {flags:#x} are not known")
-        }
+        let what = match flags {
+            f if f & TXMD_LAUNCH_TIME != 0 => "no launch time, or Linux is before 6.14",
+            f if f & TXMD_CHECKSUM != 0 => "no checksums in zero-copy mode, XSK_BIND_COPY has",
+            f if f & TXMD_TIMESTAMP != 0 => "no times in zero-copy mode, XSK_BIND_COPY has",
+            _ => "no such thing",
+        };
+        fail!(Errno::EOPNOTSUPP, "metadata: flags {flags:#x}: {place} has {what}")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use core::any::Any;
+use core::ffi::c_void;
 use core::mem::size_of;
 
 use crate::sys::abi::{Desc, MmapOffsets, RingOffset};
@@ -13,6 +14,7 @@ use crate::xsk::config::{KERNEL_TX_BUDGET, SocketConfig};
 use crate::xsk::counters::{Counters, Totals};
 use crate::xsk::error::{Error, error, fail};
 use crate::xsk::metadata::TxMetadata;
+use crate::xsk::program::hints::{self, Hint};
 use crate::xsk::ring::{Consumer, Lent, Producer};
 use crate::xsk::rx::RxSide;
 use crate::xsk::side::Side;
@@ -180,6 +182,23 @@ impl Socket {
             .map_err(|e| error!(e, "stats: the kernel does not tell: {e}"))?;
         let (rx, tx) = (self.counters.0.read(), self.counters.1.read());
         Ok(Totals { rx, tx, kernel, kernel_counters })
+    }
+
+    /// What the driver knows of a packet received at `data`.
+    pub fn hint(&self, data: *const c_void, hint: Hint) -> Result<u64, Error> {
+        let hints = self.bond.as_ref().is_some_and(|bond| bond.hints);
+        let told = match self.umem.area().filter(|_| hints) {
+            Some(area) => hints::read(area, self.umem.geometry().addr(data), hint),
+            None => Err(Errno::EOPNOTSUPP),
+        };
+        told.map_err(|e| {
+            let why = match e {
+                Errno::ENODATA => "the driver does not know it",
+                Errno::EINVAL => "no packet was received here, or it was moved",
+                _ => "the socket is not bound with XSK_BIND_RX_METADATA",
+            };
+            error!(e, "metadata: {why}")
+        })
     }
 
     /// Gives frames to the kernel before the first packet can come.

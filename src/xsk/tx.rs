@@ -13,7 +13,7 @@ use crate::xsk::fours;
 use crate::xsk::frames::Ledger;
 use crate::xsk::metadata::{Request, TX_METADATA_LEN, TxMetadata};
 use crate::xsk::packet::{Buf, Stamp};
-use crate::xsk::ring::{Consumer, Producer};
+use crate::xsk::ring::{Consumer, Producer, Span};
 use crate::xsk::side::Side;
 use crate::xsk::umem::Geometry;
 use crate::xsk::wake::{Kick, Waker};
@@ -310,15 +310,22 @@ impl TxSide {
     fn reap(&mut self) {
         let span = self.comp.peek(u32::MAX);
         if span.count != 0 {
-            if let Some(metadata) = &mut self.metadata {
-                if metadata.awaits() {
-                    for addr in span.indices().filter_map(|index| self.comp.read(index)) {
-                        metadata.completed(addr, self.side.geometry.frame_at(addr));
-                    }
-                }
+            if self.metadata.is_some() {
+                self.keep_times(span);
             }
             self.comp.entries(span).into_iter().for_each(|row| self.side.reclaim(row));
             self.comp.give_back(span);
+        }
+    }
+
+    /// Keeps the times of completion that were asked for.
+    #[cold]
+    fn keep_times(&mut self, span: Span) {
+        let Some(metadata) = &mut self.metadata else { return };
+        if metadata.awaits() {
+            for addr in span.indices().filter_map(|index| self.comp.read(index)) {
+                metadata.completed(addr, self.side.geometry.frame_at(addr));
+            }
         }
     }
 

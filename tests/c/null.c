@@ -60,6 +60,9 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	REFUSED(xsk_buf_request_timestamp(NULL, &buf, 0), "socket is NULL");
 	REFUSED(xsk_buf_request_launch_time(NULL, &buf, 0), "socket is NULL");
 	CHECK_EQ(xsk_tx_timestamps(NULL, &stamp, 1), 0);
+	REFUSED(xsk_buf_rx_timestamp(NULL, &buf, &addr), "socket is NULL");
+	REFUSED(xsk_buf_rx_hash(NULL, &buf, &idx, &idx), "socket is NULL");
+	REFUSED(xsk_buf_rx_vlan(NULL, &buf, NULL, NULL), "socket is NULL");
 	CHECK(xsk_umem_tx_metadata(NULL, 0) == NULL);
 	REFUSED(xsk_port_open(NULL, "lo", NULL), "out is NULL");
 	REFUSED(xsk_port_open(&port, NULL, NULL), "ifname is NULL");
@@ -143,6 +146,9 @@ static void null_behind_the_first_place(struct xsk_umem *umem, struct xsk_socket
 	REFUSED(xsk_buf_request_timestamp(sock, NULL, 0), "buf is NULL");
 	REFUSED(xsk_buf_request_launch_time(sock, NULL, 0), "buf is NULL");
 	CHECK_EQ(xsk_tx_timestamps(sock, NULL, 1), 0);
+	REFUSED(xsk_buf_rx_timestamp(sock, NULL, NULL), "buf is NULL");
+	REFUSED(xsk_buf_rx_hash(sock, NULL, NULL, NULL), "buf is NULL");
+	REFUSED(xsk_buf_rx_vlan(sock, NULL, NULL, NULL), "buf is NULL");
 	CHECK_EQ(xsk_rx_peek(sock, 1, NULL), 0);
 	CHECK_EQ(xsk_rx_get(sock, NULL, 1), 0);
 	CHECK_EQ(xsk_rx_peek_run(sock, 1, NULL), 0);
@@ -210,7 +216,7 @@ static void nonsense(struct xsk_umem *umem, struct xsk_socket *sock)
 		if (bit > 2)
 			REFUSED(xsk_socket_create(&new_sock, umem, &XSK_SOCKET_PARAMS(.flags = flags)),
 				"flags");
-		if (bit > 7)
+		if (bit > 8)
 			REFUSED(xsk_socket_open(&new_sock, umem, XA, 1, NULL,
 						&XSK_BIND_PARAMS(.flags = flags)), "flags");
 		if (bit > 0) {

@@ -12,6 +12,9 @@ const PROG_GET_FD_BY_ID: c_int = 13;
 const BTF_LOAD: c_int = 18;
 const PROG_TYPE_XDP: u32 = 6;
 
+/// `BPF_F_XDP_DEV_BOUND_ONLY`, since Linux 6.3: the program may ask its device.
+pub const XDP_DEV_BOUND_ONLY: u32 = 1 << 6;
+
 /// Loads type information, for `load_xdp`.
 pub fn load_btf(btf: &[u8]) -> Result<OwnedFd, Errno> {
     #[repr(C)]
@@ -66,12 +69,13 @@ pub const XDP_HAS_FRAGS: u32 = 1 << 5;
 
 /// Loads an XDP program. What the verifier says is not asked for: the programs
 /// are this library's own. `btf` has the types, and the id of the function's; `flags`
-/// are BPF_F_ of PROG_LOAD.
+/// are BPF_F_ of PROG_LOAD, and `ifindex` the device that it is bound to, if it is.
 pub fn load_xdp(
     insns: &[Insn],
     name: ObjectName,
     btf: Option<(RawFd, u32)>,
     flags: u32,
+    ifindex: u32,
 ) -> Result<OwnedFd, Errno> {
     #[repr(C)]
     struct Attr {
@@ -104,7 +108,7 @@ pub fn load_xdp(
         kern_version: 0,
         prog_flags: flags,
         prog_name: name.0,
-        prog_ifindex: 0,
+        prog_ifindex: ifindex,
         expected_attach_type: 0,
         btf_fd: 0,
         func_info_rec_size: 0,

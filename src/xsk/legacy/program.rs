@@ -221,7 +221,7 @@ impl Setup {
     /// Whether the map has a socket of anybody's; None if that cannot be found out.
     fn is_used(&self) -> Option<bool> {
         let code = program::probe(self.map.raw()).ok()?;
-        let probe = bpf::load_xdp(code.insns(), program::PROBE_NAME, None, 0).ok()?;
+        let probe = bpf::load_xdp(code.insns(), program::PROBE_NAME, None, 0, 0).ok()?;
         let mut packet = [0u8; PROBE_PACKET];
         for queue_id in 0..self.map_entries {
             packet.get_mut(..4)?.copy_from_slice(&queue_id.to_ne_bytes());

@@ -129,6 +129,7 @@ pub fn create_socket(umem: &Shared<Umem>, request: &SocketRequest<'_>) -> Result
         max_frags: if state.sg { chain::longest(device.ifindex, zero_copy, aligned) } else { 1 },
         need_wakeup: request.bind_flags & abi::USE_NEED_WAKEUP != 0,
         program: setup.as_ref().map(|setup| (setup.id, setup.mode)),
+        hints: false,
         hold: None,
     });
     let umem = umem.clone();

@@ -137,7 +137,7 @@ fn takes_umem(memory: &Mmap, flags: u32, tx_metadata_len: u32) -> Option<bool> {
 fn may_load() -> Option<bool> {
     let loaded = bpf::create_xskmap(1, program::MAP_NAME).and_then(|map| {
         let code = program::default(map.raw()).map_err(Error::errno)?;
-        bpf::load_xdp(code.insns(), PROBE_NAME, None, 0).map(drop)
+        bpf::load_xdp(code.insns(), PROBE_NAME, None, 0, 0).map(drop)
     });
     told(loaded, Errno::EPERM)
 }

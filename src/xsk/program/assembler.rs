@@ -324,10 +324,16 @@ impl Assembler {
     /// argument where the map has no socket (Linux 5.3).
     #[inline(never)]
     pub fn redirect(&mut self, map: RawFd) {
+        self.ask_map(map);
+        self.emit(EXITS);
+    }
+
+    /// The same without the return.
+    #[inline(never)]
+    pub fn ask_map(&mut self, map: RawFd) {
         self.load_map(1, map);
         self.emit(value(MOVE | WIDE, 3, XDP_PASS));
         self.emit(call(REDIRECT_MAP));
-        self.emit(EXITS);
     }
 
     /// Register 0 gets the value in `map` under the number in `key`, a stack slot;

@@ -9,8 +9,7 @@ use crate::sys::{Errno, OwnedFd, RawFd};
 use crate::xsk::error::{Error, error, fail};
 use crate::xsk::program::rules::out_of_memory;
 use crate::xsk::program::{
-    COUNTERS_NAME, FRAGS_NAME, MAP_NAME, Maps, PORTS_NAME, PROGRAM_NAME, Program, RULES_NAME,
-    STEER_FRAGS_NAME, STEER_NAME, difference,
+    COUNTERS_NAME, Functions, Kind, MAP_NAME, Maps, PORTS_NAME, Program, RULES_NAME, difference,
 };
 
 /// Larger ones are not this library's.
@@ -20,8 +19,7 @@ const MOST_BYTES: usize = 1 << 18;
 pub struct Loaded {
     pub fd: OwnedFd,
     pub id: u32,
-    /// Whether it takes packets in several buffers.
-    pub frags: bool,
+    pub kind: Kind,
     /// What it was made of; empty for the default program.
     words: Box<[u32]>,
     /// Its map of counters, and how many there are.
@@ -41,29 +39,34 @@ struct Parts {
     sockets: Option<(OwnedFd, u32)>,
     counters: Option<(OwnedFd, u32)>,
     words: Option<Box<[u32]>>,
+    kind: Kind,
 }
 
 impl Loaded {
-    /// Loads a program for a map of sockets, and for packets in several buffers if
-    /// `frags`.
-    pub fn load(program: &Program, sockets: RawFd, frags: bool) -> Result<Loaded, Error> {
+    /// Loads a program for a map of sockets and an interface.
+    pub fn load(
+        program: &Program,
+        sockets: RawFd,
+        kind: Kind,
+        ifindex: u32,
+    ) -> Result<Loaded, Error> {
         let words = program.words()?;
-        let loaded = Loaded::install(program, sockets, words, frags);
+        let functions = if kind.hints { Some(Functions::of_kernel()?) } else { None };
+        let maps = Maps { sockets, functions, ..Maps::default() };
+        let loaded = Loaded::install(program, maps, words, kind, ifindex);
         loaded.map_err(|e| not_loaded(e, "the XDP program"))
     }
 
     #[inline(never)]
     fn install(
         program: &Program,
-        sockets: RawFd,
+        mut maps: Maps,
         words: Box<[u32]>,
-        frags: bool,
+        kind: Kind,
+        ifindex: u32,
     ) -> Result<Loaded, Errno> {
-        let mut maps = Maps { sockets, ..Maps::default() };
-        let (mut names, mut counters, mut others) =
-            ([PROGRAM_NAME, FRAGS_NAME], None, [None, None]);
+        let (mut counters, mut others) = (None, [None, None]);
         if !program.is_default() {
-            names = [STEER_NAME, STEER_FRAGS_NAME];
             let entries = program.counters();
             let counted = bpf::create_map(MapKind::PerCpuArray, 16, entries, COUNTERS_NAME)?;
             maps.counters = counted.raw();
@@ -79,12 +82,13 @@ impl Loaded {
             others = [Some(rules), Some(ports)];
         }
         let code = program.instructions(&maps).map_err(Error::errno)?;
-        let [plain, several] = names;
-        let (name, flags) = if frags { (several, bpf::XDP_HAS_FRAGS) } else { (plain, 0) };
-        let fd = bpf::load_xdp(code.insns(), name, None, flags)?;
+        let name = kind.name(!program.is_default());
+        let (bound, ifindex) = if kind.hints { (bpf::XDP_DEV_BOUND_ONLY, ifindex) } else { (0, 0) };
+        let flags = bound | if kind.frags { bpf::XDP_HAS_FRAGS } else { 0 };
+        let fd = bpf::load_xdp(code.insns(), name, None, flags, ifindex)?;
         // From now on the program itself keeps its maps.
         drop(others);
-        Ok(Loaded { id: bpf::program_info(fd.raw())?.id, fd, frags, words, counters })
+        Ok(Loaded { id: bpf::program_info(fd.raw())?.id, fd, kind, words, counters })
     }
 
     /// Finds a program of this library's by its id; None if it went.
@@ -94,11 +98,10 @@ impl Loaded {
         let found = bpf::program_by_id(id).and_then(|fd| Ok((parts.collect(fd.raw())?, fd)));
         match (found, parts) {
             (
-                Ok((name, fd)),
-                Parts { sockets: Some((map, map_entries)), counters, words: Some(words) },
+                Ok((_, fd)),
+                Parts { sockets: Some((map, map_entries)), counters, words: Some(words), kind },
             ) => {
-                let frags = name == FRAGS_NAME || name == STEER_FRAGS_NAME;
-                let loaded = Loaded { fd, id, frags, words, counters };
+                let loaded = Loaded { fd, id, kind, words, counters };
                 Ok(Some(Found { loaded, map, map_entries }))
             }
             (Ok((name, _)), _) => fail!(
@@ -115,14 +118,21 @@ impl Loaded {
         }
     }
 
-    /// Whether who wants that program, for packets in several buffers if `frags`, may
-    /// join this one.
-    pub fn check(&self, wanted: &Program, frags: bool, ifname: &IfName) -> Result<(), Error> {
-        if frags && !self.frags {
+    /// Whether who wants that program may join this one.
+    pub fn check(&self, wanted: &Program, kind: Kind, ifname: &IfName) -> Result<(), Error> {
+        if kind.frags && !self.kind.frags {
             return fail!(
                 Errno::EBUSY,
                 "bind: the program on {ifname} is shared and was attached without XSK_BIND_SG, for \
                  packets in one buffer: bind a socket with the flag first, then the others"
+            );
+        }
+        if kind.hints != self.kind.hints {
+            let with = if self.kind.hints { "with" } else { "without" };
+            return fail!(
+                Errno::EBUSY,
+                "bind: the program on {ifname} is shared and was attached {with} \
+                 XSK_BIND_RX_METADATA, which is for all sockets that share it or for none"
             );
         }
         let head = "is shared and cannot be joined, as it differs from the wanted one:";
@@ -161,12 +171,13 @@ impl Parts {
     #[inline(never)]
     fn collect(&mut self, program: RawFd) -> Result<ObjectName, Errno> {
         let info = bpf::program_info(program)?;
-        // Compared as a whole: a pattern would be compared byte by byte.
-        let is = |one, other| info.name == one || info.name == other;
-        if is(PROGRAM_NAME, FRAGS_NAME) && info.map_count == 1 {
+        let Some((steers, kind)) = Kind::of(info.name) else { return Ok(info.name) };
+        self.kind = kind;
+        if !steers {
+            if info.map_count != 1 {
+                return Ok(info.name);
+            }
             self.words = Some(Box::default());
-        } else if !is(STEER_NAME, STEER_FRAGS_NAME) {
-            return Ok(info.name);
         }
         for id in info.maps.iter().take(info.map_count as usize) {
             let fd = bpf::map_by_id(*id)?;
@@ -201,7 +212,7 @@ pub fn load_program(
     frags: bool,
 ) -> Result<(OwnedFd, u32), Error> {
     let flags = if frags { bpf::XDP_HAS_FRAGS } else { 0 };
-    let loaded = bpf::load_xdp(insns, name, btf, flags)
+    let loaded = bpf::load_xdp(insns, name, btf, flags, 0)
         .and_then(|fd| bpf::program_info(fd.raw()).map(|info| (fd, info.id)));
     loaded.map_err(|e| not_loaded(e, "the XDP program"))
 }

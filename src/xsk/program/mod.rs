@@ -2,6 +2,7 @@
 
 mod assembler;
 mod classic;
+pub mod hints;
 mod loaded;
 pub mod rules;
 mod steer;
@@ -12,8 +13,10 @@ use crate::sys::RawFd;
 use crate::sys::abi::SockFilter;
 use crate::sys::bpf::{Insn, ObjectName};
 use crate::sys::heap::try_slice;
+use crate::xsk::config::XdpMode;
 use crate::xsk::error::Error;
 pub use classic::MOST_INSTRUCTIONS;
+pub use hints::Functions;
 pub use loaded::{Found, Loaded, load_program, make_map, not_loaded};
 
 pub use assembler::Code;
@@ -24,14 +27,49 @@ use assembler::{
 };
 use rules::{Action, Rules, out_of_memory};
 
-/// By this name, and that of its map, other processes know the program.
-pub const PROGRAM_NAME: ObjectName = ObjectName::new("xsk_default");
-/// The same of a program that steers, which has further maps.
-pub const STEER_NAME: ObjectName = ObjectName::new("xsk_steer");
-/// The same two loaded for packets in several buffers; the kernel tells nothing of that
-/// but the name.
-pub const FRAGS_NAME: ObjectName = ObjectName::new("xsk_default_sg");
-pub const STEER_FRAGS_NAME: ObjectName = ObjectName::new("xsk_steer_sg");
+/// How a program is loaded. The kernel tells nothing of that but the name.
+#[derive(Clone, Copy, Default)]
+pub struct Kind {
+    /// For packets in several buffers.
+    pub frags: bool,
+    /// It stores what the driver knows of a packet in front of it; native only.
+    pub hints: bool,
+}
+
+/// By these names, and that of its map, other processes know a program: the default one,
+/// and one that steers, which has further maps. Each for the four kinds.
+const NAMES: [ObjectName; 8] = [
+    ObjectName::new("xsk_default"),
+    ObjectName::new("xsk_default_sg"),
+    ObjectName::new("xsk_default_md"),
+    ObjectName::new("xsk_default_smd"),
+    ObjectName::new("xsk_steer"),
+    ObjectName::new("xsk_steer_sg"),
+    ObjectName::new("xsk_steer_md"),
+    ObjectName::new("xsk_steer_smd"),
+];
+
+impl Kind {
+    /// In generic mode the kernel puts packets in several buffers together, so that any
+    /// program will do for them.
+    pub fn in_mode(self, mode: XdpMode) -> Kind {
+        Kind { frags: self.frags && mode == XdpMode::Native, ..self }
+    }
+
+    /// The name of such a program.
+    fn name(self, steers: bool) -> ObjectName {
+        let at = 4 * usize::from(steers) + 2 * usize::from(self.hints) + usize::from(self.frags);
+        NAMES.get(at).copied().unwrap_or_default()
+    }
+
+    /// What a name says: whether it steers, and its kind; None for other names.
+    fn of(name: ObjectName) -> Option<(bool, Kind)> {
+        // Compared as a whole: a pattern would be compared byte by byte.
+        let at = NAMES.iter().position(|known| *known == name)?;
+        Some((at > 3, Kind { frags: at & 1 != 0, hints: at & 2 != 0 }))
+    }
+}
+
 /// What libxdp calls it too.
 pub const MAP_NAME: ObjectName = ObjectName::new("xsks_map");
 /// What the program was made of, for those who want to join it.
@@ -113,13 +151,15 @@ pub struct Program {
 /// What arrives on a queue that has a socket goes there.
 pub static DEFAULT: Program = Program { matcher: Matcher::None, otherwise: Action::Pass };
 
-/// Maps that a steering program uses.
+/// What of the kernel a program uses: maps, and functions.
 #[derive(Clone, Copy, Default)]
 pub struct Maps {
     pub sockets: RawFd,
     pub rules: RawFd,
     pub counters: RawFd,
     pub ports: RawFd,
+    /// What to ask the driver with; None: nothing.
+    pub functions: Option<Functions>,
 }
 
 /// What a program was made of, in numbers: equal ones are equal programs. Rules and
@@ -200,10 +240,15 @@ impl Program {
 
     /// The program for these maps.
     pub fn instructions(&self, maps: &Maps) -> Result<Code, Error> {
-        if self.is_default() {
+        if self.is_default() && maps.functions.is_none() {
             return default(maps.sockets);
         }
-        let mut asm = Assembler::new(self.most_instructions())?;
+        let mut asm = Assembler::new(self.most_instructions() + hints::MOST_INSTRUCTIONS)?;
+        if self.is_default() {
+            asm.emit(reg(MOVE | WIDE, CTX, 1));
+            answer_socket(&mut asm, maps);
+            return asm.finish();
+        }
         // So that who finds the program finds what it was made of.
         asm.load_map(0, maps.rules);
         let rules = self.rule_count();
@@ -278,8 +323,16 @@ fn finish(asm: &mut Assembler, maps: &Maps) {
     asm.emit(store(STORE_32, STACK, KEY, INDEX));
     asm.look_up(maps.counters, KEY);
     asm.piece(COUNT, [labels, labels.behind(1)], labels);
+    answer_socket(asm, maps);
+}
+
+/// Redirects a packet to the socket of the queue that it arrived on.
+fn answer_socket(asm: &mut Assembler, maps: &Maps) {
     asm.emit(load(LOAD_32, 2, CTX, CTX_RX_QUEUE));
-    asm.redirect(maps.sockets);
+    match &maps.functions {
+        Some(functions) => hints::redirect(asm, maps.sockets, functions),
+        None => asm.redirect(maps.sockets),
+    }
 }
 
 /// How one program differs from another, by what they were made of, and the number of
@@ -311,5 +364,16 @@ mod tests {
         assert_eq!(insns.len(), 6);
         assert_eq!(insns[0], Insn { code: 0x61, registers: 0x12, offset: 16, imm: 0 });
         assert_eq!(insns[1], Insn { code: 0x18, registers: 0x11, offset: 0, imm: 77 });
+    }
+
+    #[test]
+    fn a_name_tells_the_kind_that_it_was_made_for() {
+        for at in 0..8 {
+            let (steers, frags, hints) = (at & 1 != 0, at & 2 != 0, at & 4 != 0);
+            let name = Kind { frags, hints }.name(steers);
+            let (told, kind) = Kind::of(name).unwrap();
+            assert_eq!((told, kind.frags, kind.hints), (steers, frags, hints));
+        }
+        assert!(Kind::of(LEGACY_NAME).is_none());
     }
 }
