@@ -29,7 +29,7 @@ fn main() {
     // The native C interface and no more, in the order in which the header tells of it.
     let told = [
         "errmsg", "umem", "bind", "socket", "program", "stats", "packet", "metadata", "rx", "tx",
-        "run", "ring", "kick", "port", "log", "probe",
+        "run", "ring", "kick", "port", "grant", "k8s", "log", "probe",
     ];
     let builder =
         cbindgen::Builder::new().with_config(config).with_src(root.join("src/xsk/packet.rs"));

@@ -66,6 +66,12 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
 #define XSK_PROGRAM_PARAMS(...) \
 	((struct xsk_program_params){ .size = sizeof(struct xsk_program_params), \
 				      .rule_size = sizeof(struct xsk_rule), __VA_ARGS__ })
+/** The same for xsk_grant_create(). */
+#define XSK_GRANT_PARAMS(...) \
+	((struct xsk_grant_params){ .size = sizeof(struct xsk_grant_params), __VA_ARGS__ })
+/** The same for xsk_k8s_connect(). */
+#define XSK_K8S_PARAMS(...) \
+	((struct xsk_k8s_params){ .size = sizeof(struct xsk_k8s_params), __VA_ARGS__ })
 #endif
 
 /**
@@ -426,6 +432,40 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
  * XSK_MODE_DRV.
  */
 #define XSK_MODE_HW 3
+
+/**
+ * The privileged side of a grant: it listens at a Unix socket and gives sockets for
+ * queues of interfaces to processes that need no privilege at all, with
+ * xsk_from_grant().
+ *
+ * A queue is one client's at a time. It is free again when the client's connection
+ * ends, by whatever death.
+ *
+ * A client gets, for each queue, an AF_XDP socket that can be bound to that interface
+ * and to no other; the XSKMAP, to enter it; and the link that holds the XDP program, so
+ * that packets arrive even when the privileged process ends. With map and link it can
+ * disturb the other queues of that interface, and nothing else: give the queues of one
+ * interface to clients that may trust each other.
+ *
+ * No client can stop others: the privileged side never waits for one; who says nothing
+ * is sent away after `timeout_ms`; and of sixteen connections that have said nothing yet
+ * no user has more than four: with the next, the oldest is sent away.
+ */
+struct xsk_grant;
+
+/**
+ * A connection to the AF_XDP device plugin for Kubernetes, which has loaded an XDP
+ * program on each device of the pod and gives its XSKMAP.
+ *
+ * One connection serves all devices and queues of the pod: ask for what is needed, then
+ * say xsk_k8s_fin(), after which the plugin listens no more. The pod needs CAP_NET_RAW
+ * for its sockets; bind them with XSK_BIND_XSKMAP.
+ *
+ * A request takes at most `timeout_ms`. After an answer that does not come, or makes no
+ * sense, the connection is over and further requests are refused with -ENOTCONN; after a
+ * refusal it goes on.
+ */
+struct xsk_k8s;
 
 /**
  * The queues of an interface: a socket on each, over one UMEM or one each, behind one
@@ -910,6 +950,63 @@ struct xsk_port_params {
 	const struct xsk_socket_params *socket_params;
 	/** How to bind them. */
 	const struct xsk_bind_params *bind_params;
+};
+
+/**
+ * Who is given sockets, and how; 0 and NULL mean default everywhere but in `size`.
+ */
+struct xsk_grant_params {
+	/** sizeof(struct xsk_grant_params). */
+	uint32_t size;
+	/** XSK_SOCKET_PREFER_BUSY_POLL, or 0. */
+	uint32_t flags;
+	/**
+	 * Users who are given sockets. Without users and groups: the user for whom this
+	 * process acts, and nobody else, root neither.
+	 */
+	const uint32_t *uids;
+	/** Groups, as a process's own or one of its others (Linux 4.13). */
+	const uint32_t *gids;
+	/** How many there are at `uids`. */
+	uint32_t uid_count;
+	/** How many there are at `gids`. */
+	uint32_t gid_count;
+	/**
+	 * Permissions of the socket file. Default 0666: what counts is the two lists.
+	 */
+	uint32_t mode;
+	/**
+	 * How long a client may take to say what it wants, in milliseconds. Default 1000.
+	 */
+	uint32_t timeout_ms;
+	/**
+	 * Busy polling, preset on the sockets since clients may not: as in
+	 * xsk_socket_params, where they leave it 0.
+	 */
+	uint32_t busy_poll_us;
+	/** The same. */
+	uint32_t busy_poll_budget;
+};
+
+/**
+ * How to reach the plugin; 0 and NULL mean default everywhere but in `size`.
+ */
+struct xsk_k8s_params {
+	/** sizeof(struct xsk_k8s_params). */
+	uint32_t size;
+	/** 0. */
+	uint32_t flags;
+	/**
+	 * The pod's name, at most 55 bytes. Default the environment's HOSTNAME, else the
+	 * host name.
+	 */
+	const char *hostname;
+	/** Where the plugin mounts its sockets. Default "/tmp/afxdp_dp". */
+	const char *directory;
+	/** How long to wait for an answer, in milliseconds. Default 5000. */
+	uint32_t timeout_ms;
+	/** 0. */
+	uint32_t reserved;
 };
 
 /**
@@ -2173,6 +2270,229 @@ int xsk_port_stats(const struct xsk_port *port, struct xsk_socket_stats *stats);
  *       15 ms for each queue.
  */
 void xsk_port_destroy(struct xsk_port *port);
+
+/**
+ * Makes a Unix socket for clients, which are given nothing until xsk_grant_add().
+ *
+ * A file that a process has left behind at the path is replaced.
+ *
+ * @param[out] out     the new handle; untouched on failure. Release it with
+ *                     xsk_grant_destroy().
+ * @param[in]  path    where, 1 to 107 bytes
+ * @param[in]  params  read during the call only; NULL for the defaults
+ * @retval 0            clients can connect
+ * @retval -EINVAL      out or path is NULL, or a parameter is out of range
+ * @retval -ENAMETOOLONG  the path is empty or too long
+ * @retval -EADDRINUSE  another process listens there, or it is no socket
+ * @retval -EACCES, -ENOENT, ...  the file cannot be made
+ * @retval -ENOMEM      no memory
+ * @note Threads: any.
+ */
+int xsk_grant_create(struct xsk_grant **out,
+		     const char *path,
+		     const struct xsk_grant_params *params);
+
+/**
+ * Offers queues of an interface, and attaches an XDP program to it, or joins an equal one
+ * there.
+ *
+ * The program stays as long as this handle or a client's port; if the interface is made
+ * anew under its name, the next client's request puts it there again.
+ *
+ * @param[in] grant        the handle
+ * @param[in] ifname       the interface, in this thread's network namespace
+ * @param[in] first_queue  the first queue
+ * @param[in] queue_count  how many, at most 251; 0 for all in use from the first on
+ * @param[in] params       the program, with XSK_BIND_SKB_MODE, XSK_BIND_DRV_MODE and
+ *                         XSK_BIND_SG for it, or XSK_BIND_XSKMAP for one of the user's
+ *                         own; and retry_ms. No other flags, which are the clients' to
+ *                         choose. NULL for the defaults: the default program.
+ * @retval 0        clients get them
+ * @retval -EINVAL  a pointer is NULL, a parameter is out of range, there are no such
+ *                  queues, or busy polling is refused
+ * @retval -EEXIST  the interface is offered already
+ * @retval -E2BIG   more than 251 queues, or than the XSKMAP has places
+ * @retval -EPERM   CAP_NET_RAW, CAP_NET_ADMIN or CAP_BPF is missing, or CAP_SYS_ADMIN to
+ *                  join a program
+ * @retval <0       otherwise as xsk_socket_bind() for the program
+ * @note Threads: no other call on this handle may run. Sleeps, at most some retry_ms.
+ *       The other calls must be made in the same network namespace. Linux 5.9.
+ */
+int xsk_grant_add(struct xsk_grant *grant,
+		  const char *ifname,
+		  uint32_t first_queue,
+		  uint32_t queue_count,
+		  const struct xsk_bind_params *params);
+
+/**
+ * Gives a descriptor that is readable when xsk_grant_step() has something to do: one for
+ * everything, deadlines of clients included.
+ *
+ * @return the descriptor, which stays the handle's; -EINVAL if grant is NULL
+ * @note Threads: any.
+ */
+int xsk_grant_fd(const struct xsk_grant *grant);
+
+/**
+ * Does what there is to do, and never waits: accepts clients, gives them sockets, takes
+ * queues back from those that are gone, and sends away who must not be here.
+ *
+ * What it does is logged (xsk_log_set()), refusals by at most eight lines a second.
+ *
+ * @param[in] grant  the handle
+ * @retval 0        done; more may have come meanwhile
+ * @retval -EINVAL  grant is NULL
+ * @retval <0       the system has no room for what the handle itself needs; no client
+ *                  causes this
+ * @note Threads: no other call on this handle may run.
+ */
+int xsk_grant_step(struct xsk_grant *grant);
+
+/**
+ * Ends the listening and removes the socket file. Clients keep what they have.
+ *
+ * @param[in] grant  gone afterwards; NULL is nothing to do
+ * @note Threads: no other call on this handle may run. May sleep some 15 ms.
+ */
+void xsk_grant_destroy(struct xsk_grant *grant);
+
+/**
+ * Opens queues with sockets that a privileged process gives, by xsk_grant_create() or
+ * the program xskbroker. No capability is needed; the network namespace of the sockets
+ * is that of the giver, whatever this process's own is.
+ *
+ * The memory is pinned for this process: without CAP_IPC_LOCK it counts against
+ * RLIMIT_MEMLOCK, with all other UMEMs of the user (ulimit -l; in a systemd unit
+ * LimitMEMLOCK=). Ask for fewer frames, or have the limit raised.
+ *
+ * What differs from xsk_port_open(): `queue_count` 0 means all queues that are offered
+ * from `first_queue` on; the flags in `bind_params` that are about the program must not
+ * be set; and xsk_socket_info() tells of no program. A `umem` can only be one of
+ * xsk_port_umem() of another such port, since to make others needs CAP_NET_RAW.
+ *
+ * @param[out] out     the new port; untouched on failure. xsk_port_destroy() gives the
+ *                     queues back.
+ * @param[in]  path    where the giver listens
+ * @param[in]  ifname  which interface; NULL for the first that is offered
+ * @param[in]  params  read during the call only; NULL for the defaults
+ * @retval 0            opened; packets arrive
+ * @retval -EINVAL      out or path is NULL, or a parameter is out of range
+ * @retval -ENOENT, -ECONNREFUSED  nobody listens there
+ * @retval -EACCES      this user may not have them, or not connect
+ * @retval -ENODEV, -ENXIO  no such interface, no such queues are offered
+ * @retval -EBUSY       one of the queues is granted to another process; or, after
+ *                      retry_ms, is still in use
+ * @retval -EAGAIN      more than four processes of this user asked at the same time
+ * @retval -ETIMEDOUT, -ECONNRESET  no answer within 5 seconds, or none at all
+ * @retval -EPROTO, -EPROTONOSUPPORT  the answer makes no sense, or is of another version
+ * @retval -ENOBUFS     RLIMIT_MEMLOCK is too small
+ * @retval -EPERM       the kernel lets nobody use maps without CAP_BPF (before Linux
+ *                      5.19, with kernel.unprivileged_bpf_disabled)
+ * @retval <0           otherwise as xsk_port_open(); nothing is left behind
+ * @note Threads: any. Sleeps, at most some 5 seconds and retry_ms for each queue.
+ */
+int xsk_from_grant(struct xsk_port **out,
+		   const char *path,
+		   const char *ifname,
+		   const struct xsk_port_params *params);
+
+/**
+ * Connects to the plugin, at DIRECTORY/NETDEV/afxdp.sock, and tells it the pod's name.
+ *
+ * @param[out] out     the new connection; untouched on failure. Release it with
+ *                     xsk_k8s_destroy().
+ * @param[in]  netdev  a device of the pod, one of $AFXDP_DEVICES_...; it stands for all
+ * @param[in]  params  read during the call only; NULL for the defaults
+ * @retval 0        connected; the plugin knows the pod
+ * @retval -EINVAL  out or netdev is NULL, a parameter is out of range, or netdev is no
+ *                  interface name
+ * @retval -ENOENT  no such socket is mounted: the pod has not asked for a device
+ * @retval -ECONNREFUSED  the plugin does not listen any more
+ * @retval -EACCES  the plugin refuses the pod's name, or the socket this user
+ * @retval -EIO     the plugin could not check the name
+ * @retval -ETIMEDOUT, -ECONNRESET  it does not answer, or closed the connection
+ * @retval -EPROTO  its answer makes no sense
+ * @retval -ENAMETOOLONG  name or directory is too long
+ * @note Threads: any. Sleeps, at most some timeout_ms.
+ */
+int xsk_k8s_connect(struct xsk_k8s **out,
+		    const char *netdev,
+		    const struct xsk_k8s_params *params);
+
+/**
+ * Asks which version of the protocol the plugin speaks, such as "0.1".
+ *
+ * @param[in]  k8s      the connection
+ * @param[out] version  room for a string
+ * @param[in]  size     bytes of room; 64 are always enough
+ * @retval 0        written
+ * @retval -EINVAL  k8s or version is NULL
+ * @retval -ERANGE  there is too little room; nothing is written
+ * @retval -ENOTCONN  the connection is over
+ * @retval -ETIMEDOUT, -ECONNRESET, -EPROTO  as for xsk_k8s_connect(); it is over now
+ * @note Threads: no other call on this connection may run. Sleeps, at most timeout_ms.
+ */
+int xsk_k8s_version(struct xsk_k8s *k8s,
+		    char *version,
+		    uint32_t size);
+
+/**
+ * Asks for the XSKMAP of a device of the pod, for XSK_BIND_XSKMAP.
+ *
+ * @param[in] k8s     the connection
+ * @param[in] netdev  the device
+ * @return the map's descriptor, which is the caller's to close(2) once sockets are bound;
+ *         or a negative errno:
+ * @retval -EINVAL  a pointer is NULL, or netdev is no interface name
+ * @retval -ENODEV  the plugin has none of that device for this pod
+ * @retval -EPROTO  what came is no XSKMAP, or makes no sense
+ * @retval -EOPNOTSUPP  the plugin does not know the request
+ * @retval -ENOTCONN, -ETIMEDOUT, -ECONNRESET  as for xsk_k8s_version()
+ * @note Threads: no other call on this connection may run. Sleeps, at most timeout_ms.
+ */
+int xsk_k8s_xskmap(struct xsk_k8s *k8s,
+		   const char *netdev);
+
+/**
+ * Has the plugin set up busy polling on a socket, which needs CAP_NET_ADMIN that a pod
+ * has not.
+ *
+ * @param[in] k8s     the connection
+ * @param[in] socket  the socket
+ * @param[in] us      busy_poll_us of xsk_socket_params
+ * @param[in] budget  busy_poll_budget; the plugin sets XSK_SOCKET_PREFER_BUSY_POLL too
+ * @retval 0        done; kicks always enter the kernel now
+ * @retval -EINVAL  a pointer is NULL
+ * @retval -EPERM   the plugin does not do it
+ * @retval -EOPNOTSUPP  the plugin does not know the request
+ * @retval -ENOTCONN, -ETIMEDOUT, -ECONNRESET, -EPROTO  as for xsk_k8s_version()
+ * @note Threads: no other call on this connection or the socket may run. Sleeps, at most
+ *       timeout_ms.
+ */
+int xsk_k8s_busy_poll(struct xsk_k8s *k8s,
+		      struct xsk_socket *socket,
+		      uint32_t us,
+		      uint32_t budget);
+
+/**
+ * Says that the pod has all that it needs. The plugin listens no more; what it gave
+ * stays.
+ *
+ * @param[in] k8s  the connection; it is over, and xsk_k8s_destroy() is still to be called
+ * @retval 0        the plugin knows
+ * @retval -EINVAL  k8s is NULL
+ * @retval -ENOTCONN, -ETIMEDOUT, -ECONNRESET, -EPROTO  as for xsk_k8s_version()
+ * @note Threads: no other call on this connection may run. Sleeps, at most timeout_ms.
+ */
+int xsk_k8s_fin(struct xsk_k8s *k8s);
+
+/**
+ * Closes the connection. Without xsk_k8s_fin() the plugin may go on listening.
+ *
+ * @param[in] k8s  gone afterwards; NULL is nothing to do
+ * @note Threads: no other call on this connection may run.
+ */
+void xsk_k8s_destroy(struct xsk_k8s *k8s);
 
 /**
  * Sends the library's log lines to a function.

@@ -76,7 +76,7 @@ unsafe impl Sized32 for xsk_bind_params {
 ///
 /// # Safety
 /// The program is NULL or alive.
-pub(super) unsafe fn bind_config(params: &xsk_bind_params) -> Result<BindConfig<'_>, Error> {
+pub(super) unsafe fn bind_config<'a>(params: &xsk_bind_params) -> Result<BindConfig<'a>, Error> {
     const KNOWN: u32 = (XSK_BIND_RX_METADATA << 1) - 1;
     check_flags(params.flags, KNOWN, "xsk_bind_params.flags")?;
     let has = |flag| params.flags & flag != 0;

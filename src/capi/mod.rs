@@ -22,6 +22,8 @@ use crate::xsk::{Errno, Error, logger, preserve_errno};
 
 mod bind;
 mod errmsg;
+mod grant;
+mod k8s;
 mod kick;
 /// libxdp's names, declared in include/xdp/xsk.h.
 mod libxdp;
@@ -41,6 +43,8 @@ mod umem;
 
 pub use bind::*;
 pub use errmsg::*;
+pub use grant::*;
+pub use k8s::*;
 pub use kick::*;
 pub use log::*;
 pub use metadata::*;

@@ -9,6 +9,7 @@ use super::socket::{socket_config, xsk_socket, xsk_socket_params};
 use super::stats::{told, xsk_socket_stats};
 use super::umem::{self, umem_ref, xsk_umem, xsk_umem_params};
 use super::{Sized32, check_flags, copy_params, guard, null, write_info};
+use crate::xsk::config::{BindConfig, SocketConfig};
 use crate::xsk::error::{error, fail};
 use crate::xsk::port::{Memory, Port};
 use crate::xsk::{Errno, Error, try_box};
@@ -92,17 +93,29 @@ pub unsafe extern "C" fn xsk_port_open(
         // SAFETY: NULL or readable for its size, as documented.
         let params = unsafe { copy_params(params) }?;
         // SAFETY: the params' pointers are as documented.
-        let port = unsafe { open(ifname.to_bytes(), &params) }?;
-        let port = try_box(port).map_err(|e| error!(e, "port: out of memory"))?;
+        let (memory, config, bind) = unsafe { parts(&params) }?;
+        let (first, count) = (params.first_queue, params.queue_count);
+        let port = Port::open(ifname.to_bytes(), first, count, memory, config, &bind)?;
+        let handle = leak(port)?;
         // SAFETY: not NULL, and the caller's to be written.
-        unsafe { out.write(ptr::from_mut(Box::leak(port)).cast()) };
+        unsafe { out.write(handle) };
         Ok(())
     })
 }
 
+/// Makes the handle of a port.
+pub(super) fn leak(port: Port) -> Result<*mut xsk_port, Error> {
+    let port = try_box(port).map_err(|e| error!(e, "port: out of memory"))?;
+    Ok(ptr::from_mut(Box::leak(port)).cast())
+}
+
+/// The core's terms for what C asked for.
+///
 /// # Safety
 /// As xsk_port_open documents.
-unsafe fn open(ifname: &[u8], params: &xsk_port_params) -> Result<Port, Error> {
+pub(super) unsafe fn parts<'a>(
+    params: &xsk_port_params,
+) -> Result<(Memory<'a>, SocketConfig, BindConfig<'a>), Error> {
     check_flags(params.flags, XSK_PORT_UMEM_PER_QUEUE, "xsk_port_params.flags")?;
     let apart = params.flags & XSK_PORT_UMEM_PER_QUEUE != 0;
     // SAFETY: NULL or readable for its size, as the caller promises.
@@ -132,8 +145,7 @@ unsafe fn open(ifname: &[u8], params: &xsk_port_params) -> Result<Port, Error> {
         // SAFETY: not NULL, so alive, as the caller promises.
         (false, _) => Memory::Given(unsafe { umem_ref(params.umem) }?),
     };
-    let (first, count) = (params.first_queue, params.queue_count);
-    Port::open(ifname, first, count, memory, socket_config, &bind_config)
+    Ok((memory, socket_config, bind_config))
 }
 
 /// The port behind a handle; None for NULL.

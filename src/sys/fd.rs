@@ -46,8 +46,13 @@ impl OwnedFd {
 
     /// Another descriptor for the same file.
     pub fn duplicate(&self) -> Result<OwnedFd, Errno> {
+        OwnedFd::duplicate_of(self.0)
+    }
+
+    /// Another descriptor for the file of somebody else's.
+    pub fn duplicate_of(fd: RawFd) -> Result<OwnedFd, Errno> {
         // SAFETY: integers only.
-        check(|| unsafe { libc::fcntl(self.0, libc::F_DUPFD_CLOEXEC, 0) }).map(OwnedFd)
+        check(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) }).map(OwnedFd)
     }
 
     /// Makes the number stand for what `other` is; what it stood for is closed.

@@ -46,6 +46,13 @@ pub fn try_slice<T: Copy>(value: T, len: usize) -> Result<Box<[T]>, Errno> {
     Ok(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(room, len)) })
 }
 
+/// The same values on the heap, with ENOMEM instead of an abort.
+pub fn copy_slice<T: Copy + Default>(values: &[T]) -> Result<Box<[T]>, Errno> {
+    let mut copy = try_slice(T::default(), values.len())?;
+    copy.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+    Ok(copy)
+}
+
 struct Counted<T> {
     count: AtomicUsize,
     value: T,

@@ -8,6 +8,7 @@ pub mod area;
 pub mod bpf;
 pub mod btf;
 pub mod clock;
+pub mod epoll;
 mod errno;
 mod fd;
 pub mod genetlink;
@@ -19,6 +20,7 @@ pub mod process;
 pub mod socket;
 pub mod sysfs;
 pub mod thread;
+pub mod unix;
 
 pub use errno::{Errno, preserve_errno, set_errno};
 pub use fd::{OwnedFd, RawFd};

@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
+use super::Errno;
 use super::errno::check;
 
 /// Bytes in a page.
@@ -29,6 +30,19 @@ pub fn thread_netns() -> u64 {
         Ok(_) => unsafe { stat.assume_init() }.st_ino,
         Err(_) => 0,
     }
+}
+
+/// The user for whom this process acts.
+pub fn effective_uid() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// The name of this machine, or of the container or pod, ending in NUL.
+pub fn host_name(name: &mut [u8; 65]) -> Result<(), Errno> {
+    let (to, len) = (name.as_mut_ptr().cast(), name.len());
+    // SAFETY: libc writes at most `len` bytes.
+    check(|| unsafe { libc::gethostname(to, len) }).map(drop)
 }
 
 /// The bytes of an environment variable, handed to `read`; None if it is not set.

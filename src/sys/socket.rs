@@ -6,6 +6,7 @@ use core::ptr;
 use super::abi::{MmapOffsets, Statistics, UmemReg};
 use super::area::Area;
 use super::errno::check;
+use super::netdev::IfName;
 use super::{Errno, Mmap, OwnedFd, RawFd};
 
 // <linux/if_xdp.h> since Linux 6.17; the libc crate has no name for it.
@@ -160,6 +161,24 @@ pub fn set_busy_poll_budget(fd: RawFd, packets: u32) -> Result<(), Errno> {
 /// Has calls on the socket fetch packets from the device; for AF_XDP since Linux 5.11.
 pub fn set_busy_poll(fd: RawFd, us: u32) -> Result<(), Errno> {
     set_at(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, &us)
+}
+
+/// How long calls on the socket poll the device, in microseconds; 0 where they do not.
+pub fn busy_poll(fd: RawFd) -> u32 {
+    let mut us = 0u32;
+    get(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, &mut us).map_or(0, |_| us)
+}
+
+/// Lets a socket be bound to that interface only; another can be named with CAP_NET_RAW.
+pub fn bind_to_device(fd: RawFd, ifname: &IfName) -> Result<(), Errno> {
+    set_at(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, ifname.bytes())
+}
+
+/// Whether a descriptor is an AF_XDP socket.
+pub fn is_xdp(fd: RawFd) -> bool {
+    let mut domain = 0;
+    get::<c_int>(fd, libc::SOL_SOCKET, libc::SO_DOMAIN, &mut domain).is_ok()
+        && domain == libc::AF_XDP
 }
 
 /// Tells the kernel that there is something to send.

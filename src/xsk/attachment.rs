@@ -147,6 +147,17 @@ impl Attachment {
         self.program()?.count(most, each)
     }
 
+    /// The map, for sockets, and the link, which holds the program in its place.
+    pub(super) fn descriptors(&self) -> (RawFd, RawFd) {
+        (self.map.raw(), self.link.raw())
+    }
+
+    /// Puts the program, which its interface has left behind, on one that was made anew.
+    pub(super) fn link_again(&self, device: &Device) -> Result<OwnedFd, Error> {
+        let linked = link(self.program.lock().fd.raw(), device, self.mode);
+        linked.or_else(|e| not_attached(e, device, Some(self.mode)))
+    }
+
     fn check_mode(&self, wanted: Option<XdpMode>) -> Result<(), Error> {
         let name = |mode| match mode {
             XdpMode::Native => "native (DRV)",
@@ -290,13 +301,7 @@ fn attach(device: &Device, wanted: &Wanted<'_>) -> Result<Option<Attachment>, Er
     let ifname = &device.ifname;
     let (map, map_entries) = make_map(device.queues.max(MAP_ENTRIES))?;
     let loaded = Loaded::load(program, map.raw(), kind, device.ifindex)?;
-    let link = |mode| {
-        let flags = match mode {
-            XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
-            XdpMode::Generic => bpf::XDP_FLAGS_SKB_MODE,
-        };
-        bpf::link_xdp(loaded.fd.raw(), device.ifindex, flags).map(|link| (link, mode))
-    };
+    let link = |mode| link(loaded.fd.raw(), device, mode).map(|link| (link, mode));
     let linked = match wanted {
         Some(mode) => link(mode),
         None => match link(XdpMode::Native) {
@@ -317,6 +322,14 @@ fn attach(device: &Device, wanted: &Wanted<'_>) -> Result<Option<Attachment>, Er
         Err(e) if is_taken(e) => Ok(None),
         Err(e) => not_attached(e, device, wanted),
     }
+}
+
+fn link(program: RawFd, device: &Device, mode: XdpMode) -> Result<OwnedFd, Errno> {
+    let flags = match mode {
+        XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
+        XdpMode::Generic => bpf::XDP_FLAGS_SKB_MODE,
+    };
+    bpf::link_xdp(program, device.ifindex, flags)
 }
 
 fn is_taken(e: Errno) -> bool {

@@ -44,19 +44,24 @@ impl Socket {
         if let Some(bond) = self.bond() {
             return fail!(Errno::EBUSY, "bind: the socket is bound already, to {}", bond.place);
         }
-        let deadline = clock::monotonic_ms().saturating_add(config.retry_ms.into());
         let (control, device) = find_device(Some(self.netns), ifname)?;
+        self.bind_to(&device, Some(&control), queue_id, config)
+    }
+
+    /// The same where the interface is known, of whatever namespace. Without `control`
+    /// it cannot be asked why something failed.
+    pub(super) fn bind_to(
+        &mut self,
+        device: &Device,
+        control: Option<&Control>,
+        queue_id: u32,
+        config: &BindConfig,
+    ) -> Result<(), Error> {
+        let deadline = clock::monotonic_ms().saturating_add(config.retry_ms.into());
         // Above what the device could ever have; else the kernel knows best.
         if queue_id >= device.queues {
             let retry_ms = config.retry_ms.into();
-            return Err(explain(
-                Errno::EINVAL,
-                &control,
-                &device.ifname,
-                queue_id,
-                false,
-                retry_ms,
-            ));
+            return Err(explain(Errno::EINVAL, control, &device.ifname, queue_id, false, retry_ms));
         }
         let ifname = device.ifname;
         let place = Shared::new(Place::new(ifname, device.ifindex, queue_id));
@@ -68,7 +73,7 @@ impl Socket {
         let hold = match config.steering {
             Steering::Program(mode, program) if self.config().direction.receives() => {
                 let kind = Kind { frags: config.sg, hints: config.hints };
-                Some(Hold::acquire(&device, &Wanted { program, mode, kind }, deadline)?)
+                Some(Hold::acquire(device, &Wanted { program, mode, kind }, deadline)?)
             }
             Steering::Program(_, program) if !program.is_default() || config.hints => {
                 return fail!(Errno::EINVAL, "bind: a socket that only sends needs no program");
@@ -102,7 +107,7 @@ impl Socket {
                          them"
                     ),
                     Refused::Bind(e) => {
-                        Err(explain(e, &control, &ifname, queue_id, forced, config.retry_ms.into()))
+                        Err(explain(e, control, &ifname, queue_id, forced, config.retry_ms.into()))
                     }
                 };
             }
@@ -122,7 +127,8 @@ impl Socket {
             hold,
         });
         log::info!("{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
-        if config.copy == CopyMode::Auto && !zero_copy && promises_zero_copy(device.ifindex) {
+        let asked = config.copy == CopyMode::Auto && control.is_some();
+        if asked && !zero_copy && promises_zero_copy(device.ifindex) {
             let why = if sg { ", often for XSK_BIND_SG" } else { "" };
             log::warn!(
                 "{place}: the driver has zero-copy and refuses it here{why}: copy mode is used"
@@ -187,16 +193,16 @@ fn promises_zero_copy(ifindex: u32) -> bool {
 /// in zero-copy mode or not at all.
 pub(super) fn explain(
     errno: Errno,
-    control: &Control,
+    control: Option<&Control>,
     ifname: &IfName,
     queue_id: u32,
     forced: bool,
     retry_ms: u64,
 ) -> Error {
-    let queues = match control.channels(ifname) {
+    let queues = control.ok_or(Errno::ENODEV).and_then(|control| match control.channels(ifname) {
         Ok(channels) => Ok(channels.current()),
         Err(_) => control.ifindex(ifname).and_then(|ifindex| Route::open()?.queues(ifindex)),
-    };
+    });
     let why = match errno {
         Errno::EINVAL => match queues {
             Ok(queues) if queue_id >= queues => return no_such_queue(ifname, queue_id, queues),

@@ -2,13 +2,15 @@
 
 use alloc::vec::Vec;
 
-use crate::sys::Errno;
 use crate::sys::heap::Shared;
+use crate::sys::unix::Fds;
+use crate::sys::{Errno, RawFd};
 use crate::xsk::attachment::Device;
 use crate::xsk::bind::{find_device, no_such_queue};
 use crate::xsk::config::{BindConfig, SocketConfig, UmemConfig};
 use crate::xsk::counters::Totals;
 use crate::xsk::error::{Error, fail};
+use crate::xsk::grant::Lease;
 use crate::xsk::socket::Socket;
 use crate::xsk::umem::{Umem, out_of_memory};
 
@@ -27,6 +29,8 @@ pub struct Port {
     // In front of what they use.
     sockets: Vec<Socket>,
     umems: Vec<Shared<Umem>>,
+    /// What brought them, if they were granted. Last: they are closed before it ends.
+    lease: Option<Lease>,
 }
 
 impl Port {
@@ -41,33 +45,66 @@ impl Port {
         bind: &BindConfig,
     ) -> Result<Port, Error> {
         let count = count_queues(ifname, first, count)?;
+        let bind = &mut |socket: &mut Socket, queue| {
+            socket.bind(ifname, first.saturating_add(queue), bind)
+        };
+        Port::build(count, memory, config, None, bind)
+    }
+
+    /// Makes `count` sockets, of descriptors `there` if there are any, and has them bound,
+    /// by their place.
+    pub(super) fn build(
+        count: u32,
+        memory: Memory<'_>,
+        config: SocketConfig,
+        mut there: Option<&mut Fds>,
+        bind: &mut dyn FnMut(&mut Socket, u32) -> Result<(), Error>,
+    ) -> Result<Port, Error> {
         let (mut sockets, mut umems) = (Vec::new(), Vec::new());
         if sockets.try_reserve_exact(count as usize).is_err()
             || umems.try_reserve_exact(count as usize).is_err()
         {
             return out_of_memory(Errno::ENOMEM, "port");
         }
-        match memory {
-            Memory::Given(umem) => umems.push(umem.clone()),
-            Memory::Shared(config) => umems.push(create(config.times(count)?)?),
-            Memory::Apart(config) => {
-                for _ in 0..count {
-                    umems.push(create(config)?);
-                }
+        let on = |n: u32| there.as_ref()?.ours().get(n as usize).copied();
+        // How many of the descriptors that are there have memory registered.
+        let registered = match memory {
+            Memory::Given(umem) => {
+                umems.push(umem.clone());
+                0
             }
-        }
-        let mut port = Port { sockets, umems };
+            Memory::Shared(config) => {
+                umems.push(create(config.times(count)?, on(0))?);
+                1
+            }
+            Memory::Apart(config) => {
+                for queue in 0..count {
+                    umems.push(create(config, on(queue))?);
+                }
+                count
+            }
+        };
+        let mut port = Port { sockets, umems, lease: None };
         // Sockets that share a UMEM leave each other their part of it.
         let sharers = if port.umems.len() == 1 { count } else { 1 };
         for queue in 0..count {
             let config = SocketConfig { sharers, ..config };
-            let mut socket = Socket::create(port.umem_of(queue)?, config)?;
+            let umem = port.umem_of(queue)?;
+            let mut socket = match there.as_mut().and_then(|fds| fds.next()) {
+                Some(fd) => Socket::create_on(fd, queue < registered, umem, config)?,
+                None => Socket::create(umem, config)?,
+            };
             socket.belong_to_port();
             socket.feed()?;
-            socket.bind(ifname, first.saturating_add(queue), bind)?;
+            bind(&mut socket, queue)?;
             port.sockets.push(socket);
         }
         Ok(port)
+    }
+
+    /// Keeps what brought the sockets as long as they are there.
+    pub(super) fn keep(&mut self, lease: Lease) {
+        self.lease = Some(lease);
     }
 
     fn umem_of(&self, queue: u32) -> Result<&Shared<Umem>, Error> {
@@ -94,8 +131,8 @@ impl Port {
     }
 }
 
-fn create(config: UmemConfig) -> Result<Shared<Umem>, Error> {
-    Shared::new(Umem::create(config)?).or_else(|e| out_of_memory(e, "port"))
+fn create(config: UmemConfig, fd: Option<RawFd>) -> Result<Shared<Umem>, Error> {
+    Shared::new(Umem::create_on(fd, config)?).or_else(|e| out_of_memory(e, "port"))
 }
 
 /// How many queues there are to open: `count`, or all that are in use from `first` on.

@@ -9,7 +9,8 @@ use crate::sys::abi::{Desc, MmapOffsets, RingOffset};
 use crate::sys::heap::{Apart, Shared, try_box};
 use crate::sys::socket::{self, Ready, RingKind};
 use crate::sys::{Errno, Mmap, OwnedFd, RawFd, genetlink};
-use crate::xsk::bind::Bond;
+use crate::xsk::bind::{Bond, netns};
+use crate::xsk::busy::BusyPoll;
 use crate::xsk::config::{KERNEL_TX_BUDGET, SocketConfig};
 use crate::xsk::counters::{Counters, Totals};
 use crate::xsk::error::{Error, error, fail};
@@ -53,8 +54,34 @@ pub(super) struct Rings {
 impl Socket {
     /// Makes a socket and its rings, not yet bound to anything.
     pub fn create(umem: &Shared<Umem>, config: SocketConfig) -> Result<Socket, Error> {
+        // What is wrong with it is said before a socket is asked for.
         let config = config.resolved(umem.config())?;
         let (fd, netns, registered) = umem.socket()?;
+        Socket::with(fd, netns, registered, umem, config)
+    }
+
+    /// The same with a descriptor that is there, `registered` with the memory or not.
+    pub(super) fn create_on(
+        fd: OwnedFd,
+        registered: bool,
+        umem: &Shared<Umem>,
+        config: SocketConfig,
+    ) -> Result<Socket, Error> {
+        let mut config = config.resolved(umem.config())?;
+        if !config.busy_poll.is_on() {
+            config.busy_poll.us = socket::busy_poll(fd.raw());
+        }
+        let netns = netns(socket::netns_cookie(fd.raw()));
+        Socket::with(fd, netns, registered, umem, config)
+    }
+
+    fn with(
+        fd: OwnedFd,
+        netns: u64,
+        registered: bool,
+        umem: &Shared<Umem>,
+        config: SocketConfig,
+    ) -> Result<Socket, Error> {
         let offsets = match socket::mmap_offsets(fd.raw()) {
             Ok(offsets) => offsets,
             Err(e) => return fail!(e, "socket: this kernel is older than Linux 5.4: {e}"),
@@ -148,10 +175,7 @@ impl Socket {
 
     /// From now on the socket is bound.
     pub(super) fn set_bond(&mut self, bond: Bond) {
-        let sides = [&mut self.rx.get_mut().side().waker, &mut self.tx.get_mut().side().waker];
-        for waker in sides.into_iter().chain([&mut self.waker]) {
-            waker.bound(bond.place.clone(), !bond.zero_copy);
-        }
+        self.each_waker(|waker| waker.bound(bond.place.clone(), !bond.zero_copy));
         self.rx.get_mut().side().max_frags = bond.max_frags;
         self.tx.get_mut().side().max_frags = bond.max_frags;
         if let Some(metadata) = self.tx.get_mut().metadata() {
@@ -159,6 +183,18 @@ impl Socket {
             metadata.bound(device.tx_metadata, !bond.zero_copy);
         }
         self.bond = Some(bond);
+    }
+
+    fn each_waker(&mut self, mut each: impl FnMut(&mut Waker)) {
+        each(&mut self.waker);
+        each(&mut self.rx.get_mut().side().waker);
+        each(&mut self.tx.get_mut().side().waker);
+    }
+
+    /// From now on the socket polls its device so: somebody else has set it up.
+    pub fn set_busy(&mut self, busy_poll: BusyPoll) {
+        self.config.busy_poll = busy_poll;
+        self.each_waker(Waker::set_busy);
     }
 
     /// How many descriptors one send moves in copy mode.

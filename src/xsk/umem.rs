@@ -138,6 +138,11 @@ impl Umem {
     /// Maps memory unless the caller has some, and registers it, so that what the
     /// kernel has against it is known now.
     pub fn create(config: UmemConfig) -> Result<Umem, Error> {
+        Umem::create_on(None, config)
+    }
+
+    /// The same, registered with a socket that is there if it is given.
+    pub(super) fn create_on(fd: Option<RawFd>, config: UmemConfig) -> Result<Umem, Error> {
         let mut config = config.resolved()?;
         let (mapping, huge) = match config.memory {
             Some(_) => (None, false),
@@ -159,14 +164,18 @@ impl Umem {
         };
         let pool = FramePool::new(config.frame_count).and_then(Shared::new);
         let pool = pool.or_else(|e| out_of_memory(e, "umem"))?;
-        let (spare, netns) = open_socket()?;
-        let area = match register(spare.raw(), &config, base, config.bytes()) {
+        let spare = if fd.is_none() { Some(open_socket()?) } else { None };
+        let fd = fd.or(spare.as_ref().map(|(spare, _)| spare.raw())).unwrap_or(-1);
+        let area = match register(fd, &config, base, config.bytes()) {
             Err(Errno::EINVAL) if config.tx_metadata_len != 0 => {
-                register_older(spare.raw(), &mut config, base)?
+                register_older(fd, &mut config, base)?
             }
             answer => answer.map_err(|e| explain_register(e, &config))?,
         };
-        let registrations = Registrations::new(spare, netns);
+        let registrations = match spare {
+            Some((spare, netns)) => Registrations::new(spare, netns),
+            None => Registrations::none(),
+        };
         Ok(Umem {
             config,
             geometry,

@@ -84,6 +84,11 @@ impl Waker {
         Waker { fd, place: None, copies: false, busy }
     }
 
+    /// From now on the socket polls its device.
+    pub fn set_busy(&mut self) {
+        self.busy = true;
+    }
+
     /// From now on the socket is bound, in copy mode or not.
     pub fn bound(&mut self, place: Shared<Place>, copies: bool) {
         self.place = Some(place);

@@ -286,7 +286,14 @@ fn bind(
                 }
                 let queue_id = request.queue_id;
                 let forced = flags & abi::ZEROCOPY != 0;
-                return Err(explain(e, control, &device.ifname, queue_id, forced, PATIENCE_MS));
+                return Err(explain(
+                    e,
+                    Some(control),
+                    &device.ifname,
+                    queue_id,
+                    forced,
+                    PATIENCE_MS,
+                ));
             }
         }
     }
