@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <stdarg.h>
@@ -71,12 +72,15 @@ static void read_options(struct options *options, int argc, char **argv, const c
 			 const char *letters, void (*own)(int letter, const char *value),
 			 int takes_queues)
 {
-	/* A second Ctrl-C ends the program at once. */
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
+	static const struct option words[] = {
+		{ "broker", required_argument, NULL, 'b' }, { NULL, 0, NULL, 0 },
+	};
+	/* Only where the letter is one of the program's. */
+	const struct option *known = strstr(letters, "b:") ? words : words + 1;
 	int letter;
 
 	*options = (struct options){ .queue_count = 1, .count = UINT64_MAX };
-	while ((letter = getopt(argc, argv, letters)) != -1) {
+	while ((letter = getopt_long(argc, argv, letters, known, NULL)) != -1) {
 		switch (letter) {
 		case 'i':
 			options->ifname = optarg;
@@ -86,6 +90,9 @@ static void read_options(struct options *options, int argc, char **argv, const c
 				read_queues(options, optarg);
 			else
 				options->queue = (uint32_t)read_number(optarg, 0, UINT32_MAX);
+			break;
+		case 'b':
+			options->broker = optarg;
 			break;
 		case 'c':
 			options->count = read_number(optarg, 1, UINT64_MAX);
@@ -117,8 +124,15 @@ static void read_options(struct options *options, int argc, char **argv, const c
 	}
 	if (optind < argc)
 		bad_usage("not an option: ", argv[optind]);
-	if (!options->ifname)
+	if (!options->ifname && !options->broker)
 		bad_usage("which interface? ", "-i IF");
+	catch_signals();
+}
+
+void catch_signals(void)
+{
+	/* A second Ctrl-C ends the program at once. */
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);

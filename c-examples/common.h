@@ -22,6 +22,7 @@ struct options {
 	const char *ifname;	/* -i */
 	uint32_t queue;		/* -q, the first one */
 	uint32_t queue_count;	/* 1, or begin_queues()'s; 0: all */
+	const char *broker;	/* -b, --broker */
 	uint64_t count;		/* -c, UINT64_MAX: no end */
 	uint64_t seconds;	/* -t, 0: no end */
 	uint32_t bind_flags;	/* -S -N -C -Z */
@@ -38,6 +39,9 @@ void begin(struct options *options, int argc, char **argv, const char *usage,
 /* The same for a program that takes several queues: -q FIRST-LAST, or all. */
 void begin_queues(struct options *options, int argc, char **argv, const char *usage,
 		  const char *letters, void (*own)(int letter, const char *value));
+
+/* The part of begin() behind the options: catches Ctrl-C, shows the library's log. */
+void catch_signals(void);
 
 /* Says what is wrong with the command line, and ends the program. */
 void bad_usage(const char *what, const char *value);

@@ -616,6 +616,92 @@ full_disk() {
 	ip link del xa
 }
 
+# --- xskbroker
+
+# Where another user can read, and make what he runs: a copy of rxdrop and the library.
+open_place() {
+	place=$(mktemp -d)
+	mkdir "$place/examples"
+	mkdir -m 777 "$place/run"
+	chmod 755 "$place" "$place/examples"
+	cp "$dir/rxdrop" "$dir/xskbroker" "$place/examples"
+	cp "$dir/../libxsk.so.1" "$place"
+}
+
+# Sets $as to what runs a command as another user, with those capabilities alone:
+# as_user UID CAPS
+as_user() {
+	as=(setpriv --reuid "$1" --regid "$1" --clear-groups --no-new-privs
+		--bounding-set="-all$2" --inh-caps="-all$2" --ambient-caps="-all$2")
+}
+
+# Starts it as a user with three capabilities; sets broker.
+start_broker() {
+	: >"$tmp/xskbroker"
+	as_user 1234 ,+net_raw,+net_admin,+bpf
+	"${as[@]}" "$place/examples/xskbroker" -p "$place/run/xsk" "$@" \
+		>"$tmp/xskbroker" 2>&1 &
+	broker=$!
+	await grep -q running "$tmp/xskbroker" || bad "does not start: $(cat "$tmp/xskbroker")"
+}
+
+receives_without_privileges() {
+	local pid
+	pair xa xb
+	open_place
+	start_broker -i xb:0 -u 4321 -b 20,64
+	: >"$tmp/rxdrop"
+	as_user 4321 ""
+	"${as[@]}" "$place/examples/rxdrop" --broker "$place/run/xsk" -c 1000 >"$tmp/rxdrop" 2>&1 &
+	pid=$!
+	await grep -q running "$tmp/rxdrop" || bad "rxdrop does not start: $(cat "$tmp/rxdrop")"
+	grep -q '^CapEff:[[:space:]]*0*$' /proc/$pid/status || bad "it has capabilities"
+	"${as[@]}" "$place/examples/rxdrop" --broker "$place/run/xsk" >"$tmp/second" 2>&1 &&
+		bad "a second one got the queue"
+	says second "granted to another process"
+	"$dir/txgen" -i xa -r 20000 -c 1000 >"$tmp/txgen" 2>&1 || bad "txgen: exit code $?"
+	ends $pid 0
+	says rxdrop "received 1000 packets"
+	await grep -q "back from process $pid of user 4321" "$tmp/xskbroker" || says xskbroker "back from"
+	as_user 4322 ""
+	"${as[@]}" "$place/examples/rxdrop" --broker "$place/run/xsk" >"$tmp/rxdrop" 2>&1
+	[ $? = 1 ] || bad "exit code for a user who is not listed"
+	says rxdrop "not among those"
+	says xskbroker "refused process .* of user 4322"
+	kill -TERM $broker
+	ends $broker 0
+	[ -e "$place/run/xsk" ] && bad "the socket file is left"
+	"${as[@]}" "$place/examples/rxdrop" -b "$place/run/xsk" >"$tmp/rxdrop" 2>&1
+	[ $? = 1 ] || bad "exit code without a broker"
+	says rxdrop "does the granter run"
+	await sh -c '! ip link show xb | grep -q xdp' || bad "the program is left"
+	rm -r "$place"
+	ip link del xa
+}
+
+broker_refuses() {
+	local options
+	pair xa xb
+	open_place
+	for options in "" --bad "-p $place/s" "-i xb" "-p $place/s -i xb:x" "-p $place/s -i xb:3-1" \
+		"-p $place/s -i xb -u no-such-user" "-p $place/s -i xb -m 9" "-p $place/s -i xb -b 20" \
+		"-p $place/s -i xb -b 0,1" "-p $place/s -i xb junk"; do
+		timeout 5 "$dir/xskbroker" $options >"$tmp/xskbroker" 2>&1
+		[ $? = 2 ] || bad "$options: exit code not 2: $(cat "$tmp/xskbroker")"
+		[ -s "$tmp/xskbroker" ] || bad "$options: says nothing"
+	done
+	"$dir/xskbroker" -h >"$tmp/xskbroker" || bad "-h: exit code $?"
+	says xskbroker "usage: xskbroker"
+	for options in "-i none" "-i xb:9000" "-i xb:0-9000"; do
+		timeout 5 "$dir/xskbroker" -p "$place/s" $options >"$tmp/xskbroker" 2>&1
+		[ $? = 1 ] || bad "$options: exit code not 1"
+		[ -e "$place/s" ] && bad "$options: leaves the socket file"
+	done
+	says xskbroker "xb: it has"
+	rm -r "$place"
+	ip link del xa
+}
+
 # --- xskprobe
 
 probe() {
@@ -932,6 +1018,8 @@ else
 	run "xskprobe tells an interface without native XDP" probes_no_native
 	run "xskprobe's JSON stays valid with an odd name" probes_odd_name
 fi
+run "xskbroker has rxdrop receive without any capability" receives_without_privileges
+run "xskbroker refuses bad options, and says which interface or queue is missing" broker_refuses
 for example in rxdrop txgen l2fwd responder xskdump; do
 	case $example in
 	rxdrop) own="-i xb -c 0" ;;
