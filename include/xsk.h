@@ -2303,9 +2303,9 @@ int xsk_grant_create(struct xsk_grant **out,
  * @param[in] ifname       the interface, in this thread's network namespace
  * @param[in] first_queue  the first queue
  * @param[in] queue_count  how many, at most 251; 0 for all in use from the first on
- * @param[in] params       the program, with XSK_BIND_SKB_MODE, XSK_BIND_DRV_MODE and
- *                         XSK_BIND_SG for it, or XSK_BIND_XSKMAP for one of the user's
- *                         own; and retry_ms. No other flags, which are the clients' to
+ * @param[in] params       the program, with XSK_BIND_SKB_MODE, XSK_BIND_DRV_MODE,
+ *                         XSK_BIND_SG and XSK_BIND_RX_METADATA for it, or
+ *                         XSK_BIND_XSKMAP for one of the user's own; and retry_ms. No other flags, which are the clients' to
  *                         choose. NULL for the defaults: the default program.
  * @retval 0        clients get them
  * @retval -EINVAL  a pointer is NULL, a parameter is out of range, there are no such
@@ -2367,7 +2367,8 @@ void xsk_grant_destroy(struct xsk_grant *grant);
  *
  * What differs from xsk_port_open(): `queue_count` 0 means all queues that are offered
  * from `first_queue` on; the flags in `bind_params` that are about the program must not
- * be set; and xsk_socket_info() tells of no program. A `umem` can only be one of
+ * be set, but for XSK_BIND_RX_METADATA, which the giver must have set too; and
+ * xsk_socket_info() tells of no program. A `umem` can only be one of
  * xsk_port_umem() of another such port, since to make others needs CAP_NET_RAW.
  *
  * @param[out] out     the new port; untouched on failure. xsk_port_destroy() gives the
@@ -2384,6 +2385,7 @@ void xsk_grant_destroy(struct xsk_grant *grant);
  *                      retry_ms, is still in use
  * @retval -EAGAIN      more than four processes of this user asked at the same time
  * @retval -ETIMEDOUT, -ECONNRESET  no answer within 5 seconds, or none at all
+ * @retval -EOPNOTSUPP  XSK_BIND_RX_METADATA, and the giver's program stores none
  * @retval -EPROTO, -EPROTONOSUPPORT  the answer makes no sense, or is of another version
  * @retval -ENOBUFS     RLIMIT_MEMLOCK is too small
  * @retval -EPERM       the kernel lets nobody use maps without CAP_BPF (before Linux
