@@ -16,6 +16,7 @@ pub mod k8s;
 pub mod legacy;
 pub mod logger;
 pub mod metadata;
+mod netlinked;
 pub mod packet;
 pub mod port;
 pub mod probe;

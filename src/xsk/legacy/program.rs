@@ -15,7 +15,8 @@ use crate::xsk::config::XdpMode;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::legacy::btf;
 use crate::xsk::legacy::count::Count;
-use crate::xsk::program::{self, PROBE_PACKET};
+use crate::xsk::netlinked::{Netlinked, Tenant};
+use crate::xsk::program;
 
 /// How long a program that comes or goes is waited for.
 const PATIENCE_MS: u64 = 1000;
@@ -23,16 +24,13 @@ const MODES: [u32; 3] = [bpf::XDP_FLAGS_SKB_MODE, bpf::XDP_FLAGS_DRV_MODE, bpf::
 
 /// The program on an interface, as long as a socket uses it.
 pub struct Setup {
-    device: Device,
-    /// Into the interface's namespace, which the thread may have left by the end.
-    route: Route,
     prog: OwnedFd,
     pub id: u32,
     pub mode: XdpMode,
     map: OwnedFd,
     map_entries: u32,
-    /// The mode bits to detach it with; None if it is not ours to remove.
-    removable: Option<u32>,
+    /// Where it is; None if it is not ours to remove.
+    removable: Option<Netlinked>,
     count: Option<Count>,
     /// Keeps a program that hangs on a link.
     _link: Option<OwnedFd>,
@@ -120,14 +118,12 @@ fn join(device: &Device, route: Route, id: u32, native: bool) -> Result<Option<S
             false => (XdpMode::Generic, bpf::XDP_FLAGS_SKB_MODE),
         };
         return Ok(Some(Setup {
-            device: *device,
-            route,
             prog,
             id,
             mode,
             map,
             map_entries,
-            removable: ours.then_some(mode_bit),
+            removable: ours.then(|| Netlinked::of(device, route, mode_bit)),
             count,
             _link: link,
         }));
@@ -156,30 +152,18 @@ fn attach(device: &Device, route: Route, flags: u32, frags: bool) -> Result<Opti
     let (prog, id) = program::load_program(code.insns(), program::LEGACY_NAME, types, frags)?;
     // The first that is set, as libxdp has it; none: what the driver can.
     let mode_bits = MODES.into_iter().find(|mode| flags & mode != 0).unwrap_or(0);
-    let wanted = mode_bits | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
-    let mut words = Words::none();
-    match route.set_xdp(device.ifindex, prog.raw(), wanted, None, &mut words) {
+    let (place, mut words) = (Netlinked::of(device, route, mode_bits), Words::none());
+    match place.attach(prog.raw(), &mut words) {
         Ok(()) => {}
         Err(Errno::EBUSY | Errno::EEXIST) => return Ok(None),
         Err(e) => return not_attached(e, words, device, mode_bits),
     }
     // What the kernel made of no mode bit at all.
-    let native = route.xdp_ids(device.ifindex).is_ok_and(|found| found.native == id);
+    let native = place.is_native(id);
     let mode = if native { XdpMode::Native } else { XdpMode::Generic };
     log::info!("{ifname}: attached the default program over netlink (id {id}, {mode:?})");
-    let removable = Some(mode_bits);
-    Ok(Some(Setup {
-        device: *device,
-        route,
-        prog,
-        id,
-        mode,
-        map,
-        map_entries,
-        removable,
-        count: Some(count),
-        _link: None,
-    }))
+    let removable = Some(place);
+    Ok(Some(Setup { prog, id, mode, map, map_entries, removable, count: Some(count), _link: None }))
 }
 
 fn not_attached<T>(e: Errno, words: Words, device: &Device, modes: u32) -> Result<T, Error> {
@@ -218,64 +202,28 @@ impl Setup {
         Ok(())
     }
 
-    /// Whether the map has a socket of anybody's; None if that cannot be found out.
-    fn is_used(&self) -> Option<bool> {
-        let code = program::probe(self.map.raw()).ok()?;
-        let probe = bpf::load_xdp(code.insns(), program::PROBE_NAME, None, 0, 0).ok()?;
-        let mut packet = [0u8; PROBE_PACKET];
-        for queue_id in 0..self.map_entries {
-            packet.get_mut(..4)?.copy_from_slice(&queue_id.to_ne_bytes());
-            if bpf::run_xdp(probe.raw(), &packet).ok()? == program::XDP_REDIRECT {
-                return Some(true);
-            }
-        }
-        Some(false)
-    }
-
-    /// Says whether there was something to detach.
-    fn detach(&self, modes: u32) -> bool {
-        let Device { ifindex, ifname, .. } = &self.device;
-        // Only this program: another may have come in its place, or none.
-        let flags = modes | bpf::XDP_FLAGS_REPLACE;
-        let mut words = Words::none();
-        match self.route.set_xdp(*ifindex, -1, flags, Some(self.prog.raw()), &mut words) {
-            Ok(()) => {
-                log::info!("{ifname}: detached the default program (id {})", self.id);
-                true
-            }
-            // Before Linux 5.7 there is no such condition.
-            Err(Errno::EINVAL)
-                if self.route.xdp_ids(*ifindex).is_ok_and(|found| found.any() == Some(self.id)) =>
-            {
-                self.route.set_xdp(*ifindex, -1, modes, None, &mut words).is_ok()
-            }
-            Err(e) => {
-                log::info!("{ifname}: program {} is not there any more: {e}{words}", self.id);
-                false
-            }
-        }
+    fn tenant(&self) -> Tenant {
+        let Setup { id, map_entries, .. } = *self;
+        Tenant { program: self.prog.raw(), id, map: self.map.raw(), map_entries }
     }
 }
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        let Some(modes) = self.removable else { return };
+        let (Some(place), tenant) = (self.removable.take(), self.tenant()) else { return };
         let users = self.count.as_mut().and_then(|count| count.leave().ok());
         let kept = self.count.as_mut().is_some_and(Count::is_kept);
-        if users != Some(0) && (kept || self.is_used() != Some(false)) {
+        if users != Some(0) && (kept || tenant.is_used() != Some(false)) {
             return;
         }
-        if let Some(count) = &mut self.count {
-            count.set(0);
-        }
-        // Somebody who found the program just before may have put a socket in since.
-        if self.detach(modes) && self.is_used() == Some(true) {
+        let mut count = |users| {
             if let Some(count) = &mut self.count {
-                count.set(1);
+                count.set(users);
             }
-            let flags = modes | bpf::XDP_FLAGS_UPDATE_IF_NOEXIST;
-            let (ifindex, prog) = (self.device.ifindex, self.prog.raw());
-            let _ = self.route.set_xdp(ifindex, prog, flags, None, &mut Words::none());
+        };
+        count(0);
+        if !place.remove(&tenant) {
+            count(1);
         }
     }
 }
