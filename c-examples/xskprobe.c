@@ -221,11 +221,12 @@ static void default_program(const struct xsk_caps *caps)
 		printf("no (%s is there: ip link set dev %s xdp off)\n", attached, caps->ifname);
 	else if (caps->can_known & ~caps->can & XSK_CAN_LOAD)
 		puts("no (CAP_BPF or CAP_NET_ADMIN is missing)");
+	else if (!(caps->can & XSK_CAN_LOAD))
+		puts("unknown");
 	else if (caps->kernel_known & ~caps->kernel & XSK_KERNEL_XDP_LINK)
-		puts("no (XDP links need Linux 5.9)");
+		puts("yes, and stays if the process is killed (links need Linux 5.9)");
 	else
-		puts(caps->can & XSK_CAN_LOAD && caps->kernel & XSK_KERNEL_XDP_LINK ?
-		     "yes" : "unknown");
+		puts("yes");
 }
 
 /* How packets can be received that are longer than a frame. */

@@ -359,8 +359,8 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
 #define XSK_KERNEL_SHARED_UMEM (1 << 3)
 
 /**
- * `xsk_caps.kernel`: XDP programs on BPF links, which leave with their process; the
- * default program is attached by one (Linux 5.9).
+ * `xsk_caps.kernel`: XDP programs on BPF links, which leave with their process however
+ * that ends (Linux 5.9). Without them a program stays when its process is killed.
  */
 #define XSK_KERNEL_XDP_LINK (1 << 4)
 
@@ -1256,13 +1256,17 @@ int xsk_socket_create(struct xsk_socket **out,
  *                     differs, or has not XSK_BIND_SG or XSK_BIND_RX_METADATA: the
  *                     sentence says in what; or the socket is bound already
  * @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
- *                     kernel has no XDP links (before Linux 5.9), no XSK_BIND_SG
- *                     (before 6.6), or no XSK_BIND_RX_METADATA (before 6.3)
+ *                     kernel has no XSK_BIND_SG (before Linux 6.6), or no
+ *                     XSK_BIND_RX_METADATA (before 6.3)
+ * @retval <0          the driver takes no program: the sentence has its words
  * @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
  *                     or CAP_SYS_ADMIN to join that of another process
  * @retval -EACCES     CAP_PERFMON is missing, which rules and filters need
  * @retval -E2BIG      the XSKMAP has no place for the queue, or the program is too
  *                     complex for the kernel
+ * @note The program leaves the interface with the last socket that uses it, also when
+ *       processes are killed. Before Linux 5.9 that of a killed process stays: the next
+ *       bind to the interface uses it and takes it off in the end.
  * @note Threads: no other call on this socket may run. Sleeps, at most some
  *       retry_ms. After a failure the socket is as before and can be bound again;
  *       if only the XSKMAP refused it, it stays bound and can be destroyed.
@@ -1396,7 +1400,7 @@ void xsk_program_destroy(struct xsk_program *program);
  * @retval -EACCES    CAP_PERFMON is missing, which rules and filters need
  * @retval -E2BIG     the program is too complex for the kernel
  * @note Threads: any, but for xsk_socket_bind() and xsk_socket_destroy() on this
- *       socket. May sleep some tens of milliseconds. Linux 5.9.
+ *       socket. May sleep some tens of milliseconds.
  */
 int xsk_program_replace(struct xsk_socket *socket,
 			const struct xsk_program *program);

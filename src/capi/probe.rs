@@ -63,8 +63,8 @@ pub const XSK_KERNEL_NEED_WAKEUP: u32 = 1 << 1;
 pub const XSK_KERNEL_UNALIGNED: u32 = 1 << 2;
 /// `xsk_caps.kernel`: a UMEM shared between queues and interfaces (Linux 5.10).
 pub const XSK_KERNEL_SHARED_UMEM: u32 = 1 << 3;
-/// `xsk_caps.kernel`: XDP programs on BPF links, which leave with their process; the
-/// default program is attached by one (Linux 5.9).
+/// `xsk_caps.kernel`: XDP programs on BPF links, which leave with their process however
+/// that ends (Linux 5.9). Without them a program stays when its process is killed.
 pub const XSK_KERNEL_XDP_LINK: u32 = 1 << 4;
 /// `xsk_caps.kernel`: SO_PREFER_BUSY_POLL and SO_BUSY_POLL_BUDGET (Linux 5.11).
 pub const XSK_KERNEL_BUSY_POLL: u32 = 1 << 5;

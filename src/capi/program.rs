@@ -230,7 +230,7 @@ pub unsafe extern "C" fn xsk_program_destroy(program: *mut xsk_program) {
 /// @retval -EACCES    CAP_PERFMON is missing, which rules and filters need
 /// @retval -E2BIG     the program is too complex for the kernel
 /// @note Threads: any, but for xsk_socket_bind() and xsk_socket_destroy() on this
-///       socket. May sleep some tens of milliseconds. Linux 5.9.
+///       socket. May sleep some tens of milliseconds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xsk_program_replace(
     socket: *mut xsk_socket,

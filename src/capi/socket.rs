@@ -150,13 +150,17 @@ pub unsafe extern "C" fn xsk_socket_create(
 ///                     differs, or has not XSK_BIND_SG or XSK_BIND_RX_METADATA: the
 ///                     sentence says in what; or the socket is bound already
 /// @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
-///                     kernel has no XDP links (before Linux 5.9), no XSK_BIND_SG
-///                     (before 6.6), or no XSK_BIND_RX_METADATA (before 6.3)
+///                     kernel has no XSK_BIND_SG (before Linux 6.6), or no
+///                     XSK_BIND_RX_METADATA (before 6.3)
+/// @retval <0          the driver takes no program: the sentence has its words
 /// @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
 ///                     or CAP_SYS_ADMIN to join that of another process
 /// @retval -EACCES     CAP_PERFMON is missing, which rules and filters need
 /// @retval -E2BIG      the XSKMAP has no place for the queue, or the program is too
 ///                     complex for the kernel
+/// @note The program leaves the interface with the last socket that uses it, also when
+///       processes are killed. Before Linux 5.9 that of a killed process stays: the next
+///       bind to the interface uses it and takes it off in the end.
 /// @note Threads: no other call on this socket may run. Sleeps, at most some
 ///       retry_ms. After a failure the socket is as before and can be bound again;
 ///       if only the XSKMAP refused it, it stays bound and can be destroyed.

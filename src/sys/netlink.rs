@@ -87,6 +87,11 @@ impl Words {
         Words::new(b"")
     }
 
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     fn new(text: &[u8]) -> Words {
         let (mut bytes, len) = ([0; 128], text.len().min(128));
         bytes.iter_mut().zip(text).for_each(|(to, from)| *to = *from);

@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use crate::sys::bpf;
 use crate::sys::heap::Shared;
 use crate::sys::netdev::IfName;
-use crate::sys::netlink::Route;
+use crate::sys::netlink::{Route, Words};
 use crate::sys::thread::{Guard, Mutex};
 use crate::sys::{Errno, OwnedFd, RawFd, clock};
 use crate::xsk::config::XdpMode;
 use crate::xsk::error::{Error, fail};
+use crate::xsk::netlinked::{Netlinked, Tenant};
 use crate::xsk::program::{Found, Kind, Loaded, Program, make_map};
 
 /// Smallest map made, so that queues switched on later find a place.
@@ -27,10 +28,17 @@ pub struct Device {
     pub in_use: u32,
 }
 
-/// A program of this library's on an interface. As long as anybody, in this process or
-/// another, has its link, it stays.
+/// What holds a program on an interface.
+enum Holder {
+    /// As long as anybody, in this process or another, has its link, it stays.
+    Link(OwnedFd),
+    /// Before Linux 5.9: it stays until it is taken off, by the last one with a socket.
+    Netlink(Netlinked),
+}
+
+/// A program of this library's on an interface.
 pub struct Attachment {
-    link: OwnedFd,
+    holder: Holder,
     map: OwnedFd,
     map_entries: u32,
     device: Device,
@@ -105,14 +113,23 @@ impl Attachment {
     /// Whether it is there and not what is left of an interface of that index.
     fn is_on(&self, device: &Device) -> bool {
         (self.device.netns, self.device.ifindex) == (device.netns, device.ifindex)
-            && matches!(bpf::link_info(self.link.raw()), Ok(Some(link)) if link.ifindex == device.ifindex)
+            && match &self.holder {
+                Holder::Link(link) => {
+                    let info = bpf::link_info(link.raw());
+                    matches!(info, Ok(Some(link)) if link.ifindex == device.ifindex)
+                }
+                Holder::Netlink(place) => place.program_id() == self.program.lock().id,
+            }
     }
 
     /// The id of the program that runs now, whoever put it there.
     pub fn program_id(&self) -> u32 {
-        match bpf::link_info(self.link.raw()) {
-            Ok(Some(link)) => link.program,
-            _ => 0,
+        match &self.holder {
+            Holder::Link(link) => match bpf::link_info(link.raw()) {
+                Ok(Some(link)) => link.program,
+                _ => 0,
+            },
+            Holder::Netlink(place) => place.program_id(),
         }
     }
 
@@ -133,7 +150,11 @@ impl Attachment {
         let ifname = &self.device.ifname;
         let mut program = self.program.lock();
         let fresh = Loaded::load(wanted, self.map.raw(), program.kind, self.device.ifindex)?;
-        match bpf::link_update(self.link.raw(), fresh.fd.raw()) {
+        let replaced = match &self.holder {
+            Holder::Link(link) => bpf::link_update(link.raw(), fresh.fd.raw()),
+            Holder::Netlink(place) => place.replace(&self.tenant(&program), fresh.fd.raw()),
+        };
+        match replaced {
             Ok(()) => {
                 *program = fresh;
                 Ok(())
@@ -148,14 +169,24 @@ impl Attachment {
     }
 
     /// The map, for sockets, and the link, which holds the program in its place.
-    pub(super) fn descriptors(&self) -> (RawFd, RawFd) {
-        (self.map.raw(), self.link.raw())
+    pub(super) fn descriptors(&self) -> (RawFd, Option<RawFd>) {
+        let link = match &self.holder {
+            Holder::Link(link) => Some(link.raw()),
+            Holder::Netlink(_) => None,
+        };
+        (self.map.raw(), link)
+    }
+
+    fn tenant(&self, program: &Loaded) -> Tenant {
+        let (map, map_entries) = (self.map.raw(), self.map_entries);
+        Tenant { program: program.fd.raw(), id: program.id, map, map_entries }
     }
 
     /// Puts the program, which its interface has left behind, on one that was made anew.
     pub(super) fn link_again(&self, device: &Device) -> Result<OwnedFd, Error> {
-        let linked = link(self.program.lock().fd.raw(), device, self.mode);
-        linked.or_else(|e| not_attached(e, device, Some(self.mode)))
+        let program = self.program.lock().fd.raw();
+        let linked = bpf::link_xdp(program, device.ifindex, mode_bits(self.mode));
+        linked.or_else(|e| not_attached(e, Words::none(), device, Some(self.mode)))
     }
 
     fn check_mode(&self, wanted: Option<XdpMode>) -> Result<(), Error> {
@@ -173,6 +204,17 @@ impl Attachment {
                 name(wanted)
             ),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if let Holder::Netlink(place) = &self.holder {
+            let tenant = self.tenant(&self.program.lock());
+            if tenant.is_used() == Some(false) {
+                place.remove(&tenant);
+            }
         }
     }
 }
@@ -261,15 +303,26 @@ fn join(
     let Some(Found { loaded, map, map_entries }) = Loaded::find(ifname, id)? else {
         return Ok(None);
     };
-    let link = match find_link(id, device.ifindex) {
-        Ok(Some(link)) => link,
-        Ok(None) | Err(Errno::ENOENT) => return Ok(None),
+    let runs = if native { XdpMode::Native } else { XdpMode::Generic };
+    let holder = match find_link(id, device.ifindex) {
+        Ok(Some(link)) => Ok(Some(Holder::Link(link))),
+        // None, or one that is going; or the kernel has none, as before Linux 5.8.
+        Ok(None) | Err(Errno::ENOENT | Errno::EINVAL) => Route::open().and_then(|route| {
+            let place = Netlinked::of(device, route, mode_bits(runs));
+            let (program, map) = (loaded.fd.raw(), map.raw());
+            let here = place.has(&Tenant { program, id, map, map_entries })?;
+            Ok(here.then_some(Holder::Netlink(place)))
+        }),
+        Err(e) => Err(e),
+    };
+    let holder = match holder {
+        Ok(Some(holder)) => holder,
+        Ok(None) => return Ok(None),
         Err(e) => return fail!(e, "bind: joining the program on {ifname} (id {id}): {e}"),
     };
-    let runs = if native { XdpMode::Native } else { XdpMode::Generic };
     loaded.check(wanted.program, wanted.kind.in_mode(runs), ifname)?;
     let program = Mutex::new(loaded);
-    let joined = Attachment { link, map, map_entries, device: *device, program, mode: runs };
+    let joined = Attachment { holder, map, map_entries, device: *device, program, mode: runs };
     joined.check_mode(wanted.mode)?;
     log::info!("{ifname}: joined the program (id {id})");
     Ok(Some(joined))
@@ -301,42 +354,76 @@ fn attach(device: &Device, wanted: &Wanted<'_>) -> Result<Option<Attachment>, Er
     let ifname = &device.ifname;
     let (map, map_entries) = make_map(device.queues.max(MAP_ENTRIES))?;
     let loaded = Loaded::load(program, map.raw(), kind, device.ifindex)?;
-    let link = |mode| link(loaded.fd.raw(), device, mode).map(|link| (link, mode));
-    let linked = match wanted {
-        Some(mode) => link(mode),
-        None => match link(XdpMode::Native) {
-            Err(e) if !is_taken(e) && e != Errno::EPERM => {
-                log::info!("{ifname}: no native XDP, {e}: trying the generic mode");
-                link(XdpMode::Generic)
-            }
-            answer => answer,
-        },
-    };
-    match linked {
-        Ok((link, mode)) => {
+    let mut words = Words::none();
+    let first = wanted.unwrap_or(XdpMode::Native);
+    let mut held = hold(&loaded, device, first, &mut words).map(|holder| (holder, first));
+    match held {
+        Err(e) if wanted.is_none() && !is_taken(e) && e != Errno::EPERM => {
+            log::info!("{ifname}: no native XDP, {e}{words}: trying the generic mode");
+            let mode = XdpMode::Generic;
+            held = hold(&loaded, device, mode, &mut words).map(|holder| (holder, mode));
+        }
+        _ => {}
+    }
+    match held {
+        Ok((holder, mode)) => {
             let what = if program.is_default() { "the default program" } else { "a program" };
             log::info!("{ifname}: attached {what} (id {}, {mode:?})", loaded.id);
             let (device, program) = (*device, Mutex::new(loaded));
-            Ok(Some(Attachment { link, map, map_entries, device, program, mode }))
+            Ok(Some(Attachment { holder, map, map_entries, device, program, mode }))
         }
         Err(e) if is_taken(e) => Ok(None),
-        Err(e) => not_attached(e, device, wanted),
+        Err(e) => not_attached(e, words, device, wanted),
     }
 }
 
-fn link(program: RawFd, device: &Device, mode: XdpMode) -> Result<OwnedFd, Errno> {
-    let flags = match mode {
+/// Puts a program on an interface, with a link if the kernel has them; `words` gets what
+/// the driver says.
+fn hold(
+    program: &Loaded,
+    device: &Device,
+    mode: XdpMode,
+    words: &mut Words,
+) -> Result<Holder, Errno> {
+    let (fd, modes) = (program.fd.raw(), mode_bits(mode));
+    let e = match bpf::link_xdp(fd, device.ifindex, modes) {
+        Ok(link) => return Ok(Holder::Link(link)),
+        Err(e) => e,
+    };
+    if is_taken(e) || e == Errno::EPERM {
+        return Err(e);
+    }
+    // Over netlink the driver says why. Before Linux 5.9 it is also the only way: EINVAL
+    // is what the kernel answers to a command that it does not know.
+    let Ok(route) = Route::open() else { return Err(e) };
+    let place = Netlinked::of(device, route, modes);
+    match place.attach(fd, words) {
+        Ok(()) if e == Errno::EINVAL => Ok(Holder::Netlink(place)),
+        Ok(()) => {
+            place.remove(&Tenant { program: fd, id: program.id, map: -1, map_entries: 0 });
+            Err(e)
+        }
+        Err(said) => Err(said),
+    }
+}
+
+fn mode_bits(mode: XdpMode) -> u32 {
+    match mode {
         XdpMode::Native => bpf::XDP_FLAGS_DRV_MODE,
         XdpMode::Generic => bpf::XDP_FLAGS_SKB_MODE,
-    };
-    bpf::link_xdp(program, device.ifindex, flags)
+    }
 }
 
 fn is_taken(e: Errno) -> bool {
     matches!(e, Errno::EBUSY | Errno::EEXIST)
 }
 
-fn not_attached<T>(e: Errno, device: &Device, wanted: Option<XdpMode>) -> Result<T, Error> {
+fn not_attached<T>(
+    e: Errno,
+    words: Words,
+    device: &Device,
+    wanted: Option<XdpMode>,
+) -> Result<T, Error> {
     let ifname = &device.ifname;
     match (e, wanted) {
         (Errno::EPERM, _) => {
@@ -346,19 +433,17 @@ fn not_attached<T>(e: Errno, device: &Device, wanted: Option<XdpMode>) -> Result
             )
         }
         (Errno::EOPNOTSUPP, Some(XdpMode::Native)) => {
-            fail!(e, "bind: the driver of {ifname} has no native XDP; use XSK_BIND_SKB_MODE")
+            fail!(e, "bind: the driver of {ifname} has no native XDP{words}; use XSK_BIND_SKB_MODE")
         }
-        (_, Some(XdpMode::Native)) => fail!(
-            e,
-            "bind: the driver of {ifname} refuses a native XDP program: {e} (often an MTU too \
-             large, or too few queues); use XSK_BIND_SKB_MODE"
-        ),
-        // What the kernel answers to a command that it does not know.
-        (Errno::EINVAL, _) => fail!(
-            Errno::EOPNOTSUPP,
-            "bind: no XDP link can be made on {ifname}: the kernel is older than Linux 5.9, or the \
-             interface takes no program"
-        ),
-        _ => fail!(e, "bind: no program can be attached to {ifname}: {e}"),
+        (_, Some(XdpMode::Native)) => {
+            let often =
+                if words.is_empty() { " (often an MTU too large, or too few queues)" } else { "" };
+            fail!(
+                e,
+                "bind: the driver of {ifname} refuses a native XDP program: {e}{words}{often}; use \
+                 XSK_BIND_SKB_MODE"
+            )
+        }
+        _ => fail!(e, "bind: no program can be attached to {ifname}: {e}{words}"),
     }
 }

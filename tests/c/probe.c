@@ -256,7 +256,10 @@ TEST(a_native_program_is_taken_up_to_the_mtu_that_is_told_and_not_above)
 	CHECK(caps.can_known & XSK_CAN_DRV);
 	CHECK(xsk_socket_open(&sock, umem, XA, 0, NULL,
 			      &XSK_BIND_PARAMS(.flags = XSK_BIND_DRV_MODE)) < 0);
+	/* In the words of the driver. */
+	CHECK_SAYS(XA, "Peer MTU is too large", "XSK_BIND_SKB_MODE");
 	CHECK_OK(xsk_umem_destroy(umem));
+	CHECK_EQ(attached_id(XA), 0);
 }
 
 /* Whether a packet as long as the MTU allows reaches a socket with default frames. */

@@ -137,8 +137,8 @@ impl Offer {
         let (map, link) = match &self.source {
             Source::Map(map) => (map.raw(), None),
             Source::Program(hold, again) => {
-                let (map, link) = hold.attachment().map_or((-1, -1), Attachment::descriptors);
-                (map, Some(again.as_ref().map_or(link, OwnedFd::raw)))
+                let (map, link) = hold.attachment().map_or((-1, None), Attachment::descriptors);
+                (map, again.as_ref().map(OwnedFd::raw).or(link))
             }
         };
         let mut fds = Fds::lent(Some(map).into_iter().chain(link));
