@@ -139,8 +139,9 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
  * program of the user's own needs BPF_F_XDP_HAS_FRAGS. Sockets without the flag may
  * share such a program, but one that was attached in native mode without it is not
  * joined. In generic mode any program will do. Where the driver has zero-copy for
- * packets in one buffer only, the socket copies. Rules of xsk_program_create() see the
- * first buffer only: an IP packet that goes on behind it is one that they cannot parse.
+ * packets in one buffer only, the socket copies. Rules and filters of
+ * xsk_program_create() look at the headers in the first buffer, and know the length of
+ * all of them.
  */
 #define XSK_BIND_SG (1 << 7)
 

@@ -33,8 +33,9 @@ pub const XSK_BIND_XSKMAP: u32 = 1 << 6;
 /// program of the user's own needs BPF_F_XDP_HAS_FRAGS. Sockets without the flag may
 /// share such a program, but one that was attached in native mode without it is not
 /// joined. In generic mode any program will do. Where the driver has zero-copy for
-/// packets in one buffer only, the socket copies. Rules of xsk_program_create() see the
-/// first buffer only: an IP packet that goes on behind it is one that they cannot parse.
+/// packets in one buffer only, the socket copies. Rules and filters of
+/// xsk_program_create() look at the headers in the first buffer, and know the length of
+/// all of them.
 pub const XSK_BIND_SG: u32 = 1 << 7;
 
 /// Have the program store in front of each packet what the driver knows of it, for

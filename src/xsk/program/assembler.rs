@@ -19,6 +19,7 @@ pub const MAP_LOOKUP: i32 = 1;
 pub const GET_RANDOM: i32 = 7;
 pub const GET_CPU: i32 = 8;
 const REDIRECT_MAP: i32 = 51;
+const XDP_GET_BUFF_LEN: i32 = 188; // Linux 5.18
 
 // Offsets in `struct xdp_md`.
 pub const CTX_DATA: i16 = 0;
@@ -72,6 +73,11 @@ const EXIT: u8 = 0x95;
 const PLACE: u8 = 0xe0;
 const REACH: u8 = 0xe8;
 const ADVANCE: u8 = 0xf0;
+const LENGTH: u8 = 0xf8;
+const FITS: u8 = 0xd8;
+
+/// Where the length of a packet in several buffers is kept.
+const TOTAL: i16 = -80;
 
 const fn insn(code: u8, to: u8, from: u8, offset: i16, imm: i32) -> Insn {
     Insn { code, registers: to | from << 4, offset, imm }
@@ -132,6 +138,17 @@ pub const fn advance(bytes: u32) -> Insn {
     value(ADVANCE, PACKET, bytes as i32)
 }
 
+/// Loads the packet's length, in bytes.
+pub const fn length(to: u8) -> Insn {
+    insn(LENGTH, to, 0, 0, 0)
+}
+
+/// Goes on only if the packet has as many bytes from PACKET on as register 2 says, which
+/// is lost.
+pub const fn fits(otherwise: i16) -> Insn {
+    insn(FITS, 0, 0, otherwise, 0)
+}
+
 /// A place in the program, to be jumped to from above.
 #[derive(Clone, Copy)]
 pub struct Label(usize);
@@ -161,6 +178,8 @@ pub struct Assembler {
     /// Bytes from PACKET on that are there, whichever way led here. None: no way
     /// does, and what is emitted is left out, since the verifier refuses dead code.
     known: Option<u32>,
+    /// Packets may have several buffers, of which END is the first one's.
+    frags: bool,
     too_long: bool,
 }
 
@@ -176,8 +195,7 @@ impl Code {
     }
 }
 
-/// Fills CTX, PACKET and END: what a program does first.
-pub const ENTER: &[Insn] = &[
+const ENTER: &[Insn] = &[
     reg(MOVE | WIDE, CTX, 1),
     load(LOAD_32, PACKET, CTX, CTX_DATA),
     load(LOAD_32, END, CTX, CTX_DATA_END),
@@ -186,6 +204,11 @@ pub const ENTER: &[Insn] = &[
 impl Assembler {
     /// Room for so many instructions, and as many labels.
     pub fn new(most: usize) -> Result<Assembler, Error> {
+        Assembler::of(most, false)
+    }
+
+    /// The same for packets that may have several buffers.
+    pub fn of(most: usize, frags: bool) -> Result<Assembler, Error> {
         let insns = try_slice(insn(0, 0, 0, 0, 0), most);
         let (jumps, targets) = (try_slice(0, most), try_slice(Target { jump: 0, known: 0 }, most));
         match (insns, jumps, targets) {
@@ -196,6 +219,7 @@ impl Assembler {
                 targets,
                 labels: 0,
                 known: Some(0),
+                frags,
                 too_long: false,
             }),
             _ => Err(out_of_memory()),
@@ -235,12 +259,50 @@ impl Assembler {
                     self.emit(Insn { code: ADD | WIDE, ..*insn });
                     self.known = self.known.map(|known| known.saturating_sub(insn.imm as u32));
                 }
+                LENGTH => self.length(insn.registers),
+                FITS => self.fits(label()),
                 CALL | EXIT => self.emit(*insn),
                 // BPF_JMP, BPF_JMP32
                 code if matches!(code & 0x07, 0x05 | 0x06) => self.branch(*insn, label()),
                 _ => self.emit(*insn),
             }
         }
+    }
+
+    /// Fills CTX, PACKET and END: what a program does first.
+    pub fn enter(&mut self) {
+        let nowhere = Label(usize::MAX);
+        self.piece(ENTER, [nowhere; 2], nowhere);
+        if self.frags {
+            self.emit(call(XDP_GET_BUFF_LEN)); // register 1 has CTX still
+            self.emit(store(STORE_32, STACK, TOTAL, 0));
+        }
+    }
+
+    /// Loads the packet's length.
+    pub fn length(&mut self, to: u8) {
+        if self.frags {
+            self.emit(load(LOAD_32, to, STACK, TOTAL));
+            return;
+        }
+        self.emit(load(LOAD_32, to, CTX, CTX_DATA_END));
+        self.emit(load(LOAD_32, 3, CTX, CTX_DATA));
+        self.emit(reg(SUB | WIDE, to, 3));
+    }
+
+    /// Goes on only if the packet has as many bytes from PACKET on as register 2 says.
+    fn fits(&mut self, otherwise: Label) {
+        if !self.frags {
+            self.emit(reg(ADD | WIDE, 2, PACKET));
+            self.branch(reg(IS_BEHIND, 2, END), otherwise);
+            return;
+        }
+        self.emit(load(LOAD_32, 3, CTX, CTX_DATA));
+        self.emit(reg(MOVE | WIDE, 4, PACKET));
+        self.emit(reg(SUB | WIDE, 4, 3));
+        self.emit(reg(ADD, 2, 4));
+        self.length(3);
+        self.branch(reg(ABOVE, 2, 3), otherwise);
     }
 
     /// Loads the address of a map.

@@ -1,6 +1,7 @@
 //! Classic BPF, translated: what `pcap_compile` and `tcpdump -dd` write. It does what
 //! the kernel's own filters do: a load outside of the packet and a division by 0 end
-//! it with "no match", offsets and shifts by X wrap as in 32 bits.
+//! it with "no match", offsets and shifts by X wrap as in 32 bits. Of a packet in several
+//! buffers it loads from the first.
 
 use crate::sys::Errno;
 use crate::sys::abi::SockFilter;
@@ -92,10 +93,7 @@ impl Translation<'_> {
                 self.asm.emit(value(AND, X, 0x0f));
                 self.asm.emit(value(SHIFT_LEFT, X, 2));
             }
-            0x80 | 0x81 => {
-                asm.emit(reg(MOVE | WIDE, register, END));
-                asm.emit(reg(SUB | WIDE, register, PACKET));
-            }
+            0x80 | 0x81 => asm.length(register),
             0x00 | 0x01 => asm.emit(value(MOVE, register, k as i32)),
             0x60 | 0x61 if k < SCRATCH => asm.emit(load(LOAD_32, register, STACK, slot(k))),
             0x02 if k < SCRATCH => asm.emit(store(STORE_32, STACK, slot(k), A)),

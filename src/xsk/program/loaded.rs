@@ -52,7 +52,7 @@ impl Loaded {
     ) -> Result<Loaded, Error> {
         let words = program.words()?;
         let functions = if kind.hints { Some(Functions::of_kernel()?) } else { None };
-        let maps = Maps { sockets, functions, ..Maps::default() };
+        let maps = Maps { sockets, functions, frags: kind.frags, ..Maps::default() };
         let loaded = Loaded::install(program, maps, words, kind, ifindex);
         loaded.map_err(|e| not_loaded(e, "the XDP program"))
     }

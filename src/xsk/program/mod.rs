@@ -21,9 +21,9 @@ pub use loaded::{Found, Loaded, load_program, make_map, not_loaded};
 
 pub use assembler::Code;
 use assembler::{
-    ADD, Assembler, CTX, CTX_DATA, CTX_DATA_END, CTX_RX_QUEUE, ENTER, EQUAL, EXITS, IS_NULL,
-    LOAD_32, LOAD_64, Label, MOVE, PACKET, STACK, STORE_32, STORE_64, SUB, WIDE, XDP_DROP,
-    XDP_PASS, load, place, reg, store, to, value,
+    ADD, Assembler, CTX, CTX_RX_QUEUE, EQUAL, EXITS, IS_NULL, LOAD_32, LOAD_64, Label, MOVE,
+    PACKET, STACK, STORE_32, STORE_64, WIDE, XDP_DROP, XDP_PASS, length, load, place, reg, store,
+    to, value,
 };
 use rules::{Action, Rules, out_of_memory};
 
@@ -123,7 +123,7 @@ pub const PROBE_PACKET: usize = 64;
 pub fn probe(map: RawFd) -> Result<Code, Error> {
     let mut asm = Assembler::new(SHORT)?;
     let short = asm.label();
-    asm.piece(ENTER, [short; 2], short);
+    asm.enter();
     asm.emit(value(MOVE, 0, 0)); // XDP_ABORTED, never answered
     asm.reach(4, short);
     asm.emit(load(LOAD_32, 2, PACKET, 0));
@@ -160,6 +160,8 @@ pub struct Maps {
     pub ports: RawFd,
     /// What to ask the driver with; None: nothing.
     pub functions: Option<Functions>,
+    /// Packets may have several buffers.
+    pub frags: bool,
 }
 
 /// What a program was made of, in numbers: equal ones are equal programs. Rules and
@@ -243,7 +245,8 @@ impl Program {
         if self.is_default() && maps.functions.is_none() {
             return default(maps.sockets);
         }
-        let mut asm = Assembler::new(self.most_instructions() + hints::MOST_INSTRUCTIONS)?;
+        let most = self.most_instructions() + hints::MOST_INSTRUCTIONS;
+        let mut asm = Assembler::of(most, maps.frags)?;
         if self.is_default() {
             asm.emit(reg(MOVE | WIDE, CTX, 1));
             answer_socket(&mut asm, maps);
@@ -253,7 +256,7 @@ impl Program {
         asm.load_map(0, maps.rules);
         let rules = self.rule_count();
         let unparsed = asm.label();
-        asm.piece(ENTER, [unparsed; 2], unparsed);
+        asm.enter();
         let end = asm.label();
         match &self.matcher {
             Matcher::None => {}
@@ -300,9 +303,7 @@ fn decide(asm: &mut Assembler, rule: usize, action: Action, end: Label) {
 /// answers unless it is for a socket.
 const COUNT: &[Insn] = &[
     to(value(IS_NULL, 0, 0), 1),
-    load(LOAD_32, 2, CTX, CTX_DATA_END),
-    load(LOAD_32, 3, CTX, CTX_DATA),
-    reg(SUB | WIDE, 2, 3),
+    length(2),
     load(LOAD_64, 1, 0, 0),
     value(ADD | WIDE, 1, 1),
     store(STORE_64, 0, 0, 1),

@@ -46,7 +46,8 @@ const fn network(value: u16) -> i32 {
 }
 
 /// Translates rules: jumps to `end` with what a rule decides, to `unparsed`, or goes on
-/// where none matches. The program has done ENTER.
+/// where none matches. The program has called
+/// `enter`.
 #[inline(never)]
 pub fn translate(asm: &mut Assembler, rules: &Rules, ports: RawFd, unparsed: Label, end: Label) {
     let mut ports = PortSets { map: ports, used: 0 };
@@ -130,8 +131,7 @@ const NETWORK: &[Insn] = {
         value(SWAP, 2, 16),
         value(AND, 2, 0xffff), // older verifiers do not know of what a swap leaves
         value(ADD, 2, IPV6_LEN as i32),
-        reg(ADD | WIDE, 2, PACKET),
-        to(reg(IS_BEHIND, 2, END), UNPARSED),
+        fits(UNPARSED),
         value(MOVE, VERSION, 6),
         jump(DONE),
         place(V4),
@@ -145,8 +145,7 @@ const NETWORK: &[Insn] = {
         value(SWAP, 2, 16),
         value(AND, 2, 0xffff),
         to(reg(ABOVE, 1, 2), UNPARSED),
-        reg(ADD | WIDE, 2, PACKET),
-        to(reg(IS_BEHIND, 2, END), UNPARSED),
+        fits(UNPARSED),
         value(MOVE, VERSION, 4),
         place(DONE),
     ]
