@@ -161,7 +161,10 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
 /** The socket only receives: it has no TX ring. */
 #define XSK_SOCKET_RX_ONLY (1 << 0)
 
-/** The socket only sends: it has no RX ring, and needs no XDP program. */
+/**
+ * The socket only sends: it has no RX ring, and needs no XDP program, but for zero-copy
+ * with drivers that send only beside one (Intel's): then the default program is attached.
+ */
 #define XSK_SOCKET_TX_ONLY (1 << 1)
 
 /**

@@ -27,7 +27,8 @@ pub struct xsk_socket {
 
 /// The socket only receives: it has no TX ring.
 pub const XSK_SOCKET_RX_ONLY: u32 = 1 << 0;
-/// The socket only sends: it has no RX ring, and needs no XDP program.
+/// The socket only sends: it has no RX ring, and needs no XDP program, but for zero-copy
+/// with drivers that send only beside one (Intel's): then the default program is attached.
 pub const XSK_SOCKET_TX_ONLY: u32 = 1 << 1;
 /// Busy polling in the place of the device's interrupts, which stay off for
 /// /sys/class/net/DEV/gro_flush_timeout (nanoseconds) after each poll, if

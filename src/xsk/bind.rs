@@ -3,7 +3,7 @@
 use crate::sys::heap::Shared;
 use crate::sys::netdev::{Control, IfName};
 use crate::sys::netlink::Route;
-use crate::sys::{Errno, RawFd, clock, genetlink, process};
+use crate::sys::{Errno, RawFd, clock, genetlink, process, socket};
 use crate::xsk::attachment::{self, Attachment, Device, Hold, Wanted};
 use crate::xsk::chain;
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
@@ -113,6 +113,13 @@ impl Socket {
             }
             clock::nap_ms(1);
         };
+        let hold = match config.steering {
+            Steering::Program(mode, program) if hold.is_none() && zero_copy => {
+                let wanted = Wanted { program, mode, kind: Kind::default() };
+                beside_a_program(to.fd, device, &wanted, deadline)
+            }
+            _ => hold,
+        };
         self.umem.quarantine().release(&queue, self.umem.pool());
         let aligned = self.umem.geometry().is_aligned();
         let max_frags = if sg { chain::longest(device.ifindex, zero_copy, aligned) } else { 1 };
@@ -140,7 +147,9 @@ impl Socket {
     fn steer(&self, steering: Steering, queue_id: u32) -> Result<(), Error> {
         match (self.bond(), steering) {
             (_, Steering::Xskmap(map)) => attachment::insert_into(map, queue_id, self.fd()),
-            (Some(Bond { hold: Some(hold), .. }), _) => hold.insert(queue_id, self.fd()),
+            (Some(Bond { hold: Some(hold), .. }), _) if self.config().direction.receives() => {
+                hold.insert(queue_id, self.fd())
+            }
             _ => Ok(()),
         }
     }
@@ -179,6 +188,30 @@ impl Socket {
             "bind: queue {queue_id} has no place in the XSKMAP, which has {entries} entries"
         )
     }
+}
+
+/// For a socket that only sends: some drivers, as Intel's, send without copies only
+/// while there is an XDP program, and refuse the call to send until then.
+#[cold]
+fn beside_a_program(
+    socket: RawFd,
+    device: &Device,
+    wanted: &Wanted<'_>,
+    deadline: u64,
+) -> Option<Hold> {
+    if !matches!(socket::wake_tx(socket), Err(Errno::EINVAL | Errno::ENXIO)) {
+        return None;
+    }
+    let hold = Hold::acquire(device, wanted, deadline);
+    if let Err(e) = &hold {
+        log::warn!(
+            "{}: the driver sends without copies only beside an XDP program, and none can be \
+             attached: {}",
+            device.ifname,
+            e.errno()
+        );
+    }
+    hold.ok()
 }
 
 /// Whether the driver says that it can do without copies; not asked where nobody listens.

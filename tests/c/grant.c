@@ -155,7 +155,7 @@ static void is_served(uid_t uid)
 static void setup(uint32_t queues)
 {
 	if (maps_are_for_some())
-		SKIP("this kernel lets nobody without CAP_BPF use maps (Linux 5.19)");
+		SKIP("this kernel has no BPF maps for who has no CAP_BPF (Linux 5.19)");
 	make_private_dir();
 	make_pair(queues);
 }

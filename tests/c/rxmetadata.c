@@ -131,7 +131,7 @@ TEST(the_tag_that_is_not_in_the_packet_is_told)
 	CHECK_EQ(read_frame(buf.data, buf.len), 9);
 	answer = xsk_buf_rx_vlan(end.socket, &buf, &proto, &tag);
 	if (answer == -ENODATA && !(((uint64_t *)buf.data)[-4] & 4))
-		SKIP("this kernel does not tell VLAN tags (Linux 6.8)");
+		SKIP("this kernel has no VLAN tags for programs (Linux 6.8)");
 	CHECK_OK(answer);
 	CHECK_EQ(ntohs(proto), 0x8100);
 	CHECK_EQ(tag, 5 << 13 | 77);

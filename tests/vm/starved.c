@@ -13,8 +13,9 @@ static uint64_t frames[FRAMES];
 
 static void start_receiver(const char *sends, const char *receives)
 {
-	/* Not one that only sends: igb sends without a copy beside an XDP program only. */
-	from = open_end(sends, 0, 0, XSK_BIND_ZEROCOPY);
+	/* igb sends without a copy beside an XDP program only. */
+	from = open_end(sends, 0, XSK_SOCKET_TX_ONLY, XSK_BIND_ZEROCOPY);
+	CHECK_EQ(info_of(from.socket).program_id != 0, strcmp(sends, "ig0") == 0);
 	to.umem = small_umem();
 	CHECK_OK(xsk_socket_create(&to.socket, to.umem, &XSK_SOCKET_PARAMS(
 			.flags = XSK_SOCKET_RX_ONLY, .rx_size = 64, .fill_size = 64)));
