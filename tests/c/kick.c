@@ -243,6 +243,7 @@ TEST(a_link_that_comes_up_again_works_without_rebinding_and_sends_what_waited)
 		for (uint32_t i = 0; i < 10; i++)
 			CHECK_EQ(stack_receive(stack, 1000), base + i);
 		CHECK_EQ(stack_receive(stack, 10), -1);
+		WAIT_FOR(stack_sends(XB), 5000);
 		stack_send(stack, base);
 		CHECK_EQ(end_receive(&end, 1000), base);
 	}

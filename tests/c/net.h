@@ -41,6 +41,16 @@ static UNUSED void link_down(const char *ifname)
 	shell("ip link set dev %s down", ifname);
 }
 
+/* The stack sends again, which it does some time after the carrier is back: until then
+ * it drops. */
+static UNUSED int stack_sends(const char *ifname)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "ip link show dev %s | grep -q 'state UP'", ifname);
+	return system(command) == 0;
+}
+
 /* Takes the peer with it. */
 static UNUSED void link_delete(const char *ifname)
 {
