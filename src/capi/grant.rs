@@ -161,8 +161,9 @@ unsafe fn granter_config(params: &xsk_grant_params) -> Result<GranterConfig, Err
 /// @param[in] queue_count  how many, at most 251; 0 for all in use from the first on
 /// @param[in] params       the program, with XSK_BIND_SKB_MODE, XSK_BIND_DRV_MODE,
 ///                         XSK_BIND_SG and XSK_BIND_RX_METADATA for it, or
-///                         XSK_BIND_XSKMAP for one of the user's own; and retry_ms. No other flags, which are the clients' to
-///                         choose. NULL for the defaults: the default program.
+///                         XSK_BIND_XSKMAP for one of the user's own; and retry_ms. No
+///                         other flags, which are the clients' to choose. NULL for the
+///                         defaults: the default program.
 /// @retval 0        clients get them
 /// @retval -EINVAL  a pointer is NULL, a parameter is out of range, there are no such
 ///                  queues, or busy polling is refused
