@@ -2,6 +2,7 @@
 //! panics, and the names of an unwinder that is not there.
 #![allow(unsafe_code)]
 
+use crate::sys::text::character;
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt::Write;
 use core::panic::PanicInfo;
@@ -43,6 +44,10 @@ static MALLOC: Malloc = Malloc;
 struct Line([u8; 256], usize);
 
 impl Write for Line {
+    fn write_char(&mut self, c: char) -> core::fmt::Result {
+        self.write_str(character(c))
+    }
+
     fn write_str(&mut self, part: &str) -> core::fmt::Result {
         let room = self.0.get_mut(self.1..).unwrap_or(&mut []);
         room.iter_mut().zip(part.bytes()).for_each(|(to, from)| *to = from);

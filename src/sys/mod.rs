@@ -19,6 +19,7 @@ pub mod netlink;
 pub mod process;
 pub mod socket;
 pub mod sysfs;
+pub mod text;
 pub mod thread;
 pub mod unix;
 

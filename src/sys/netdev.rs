@@ -4,6 +4,7 @@ use core::ffi::{c_char, c_int, c_ulong, c_void};
 use core::fmt;
 
 use super::errno::check;
+use super::text::Escaped;
 use super::{Errno, OwnedFd, socket};
 
 // <linux/ethtool.h>
@@ -41,7 +42,7 @@ impl IfName {
 
 impl fmt::Display for IfName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.text().escape_ascii(), f)
+        fmt::Display::fmt(&Escaped(self.text()), f)
     }
 }
 

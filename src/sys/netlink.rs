@@ -6,6 +6,7 @@ use core::ffi::c_int;
 use core::fmt;
 
 use super::errno::check;
+use super::text::Escaped;
 use super::{Errno, OwnedFd, RawFd};
 
 // <linux/if_link.h>
@@ -102,7 +103,7 @@ impl Words {
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.bytes.get(..self.len).unwrap_or(&[]);
-        if text.is_empty() { Ok(()) } else { write!(f, " (\"{}\")", text.escape_ascii()) }
+        if text.is_empty() { Ok(()) } else { write!(f, " (\"{}\")", Escaped(text)) }
     }
 }
 

@@ -11,6 +11,7 @@ use core::str;
 use once_cell::race::OnceNonZeroUsize;
 
 use super::Errno;
+use super::text::character;
 
 /// A value that one thread at a time may use.
 ///
@@ -115,6 +116,10 @@ impl<const N: usize> Text<N> {
 }
 
 impl<const N: usize> fmt::Write for &Text<N> {
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        self.write_str(character(c))
+    }
+
     fn write_str(&mut self, part: &str) -> fmt::Result {
         let start = self.len.get();
         let room = self.bytes.get(start..N - 1).unwrap_or(&[]);

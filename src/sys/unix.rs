@@ -6,6 +6,7 @@ use core::fmt;
 use core::ptr;
 
 use super::errno::check;
+use super::text::Escaped;
 use super::{Errno, OwnedFd, RawFd};
 
 /// Descriptors that one message can carry: the kernel's `SCM_MAX_FD`.
@@ -123,7 +124,7 @@ pub struct Peer {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.text().to_bytes().escape_ascii(), f)
+        fmt::Display::fmt(&Escaped(self.text().to_bytes()), f)
     }
 }
 

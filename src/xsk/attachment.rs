@@ -10,6 +10,7 @@ use crate::sys::thread::{Guard, Mutex};
 use crate::sys::{Errno, OwnedFd, RawFd, clock};
 use crate::xsk::config::XdpMode;
 use crate::xsk::error::{Error, fail};
+use crate::xsk::logger::tell;
 use crate::xsk::netlinked::{Netlinked, Tenant};
 use crate::xsk::program::{Found, Kind, Loaded, Program, make_map};
 
@@ -324,7 +325,7 @@ fn join(
     let program = Mutex::new(loaded);
     let joined = Attachment { holder, map, map_entries, device: *device, program, mode: runs };
     joined.check_mode(wanted.mode)?;
-    log::info!("{ifname}: joined the program (id {id})");
+    tell!(Info, "{ifname}: joined the program (id {id})");
     Ok(Some(joined))
 }
 
@@ -359,7 +360,7 @@ fn attach(device: &Device, wanted: &Wanted<'_>) -> Result<Option<Attachment>, Er
     let mut held = hold(&loaded, device, first, &mut words).map(|holder| (holder, first));
     match held {
         Err(e) if wanted.is_none() && !is_taken(e) && e != Errno::EPERM => {
-            log::info!("{ifname}: no native XDP, {e}{words}: trying the generic mode");
+            tell!(Info, "{ifname}: no native XDP, {e}{words}: trying the generic mode");
             let mode = XdpMode::Generic;
             held = hold(&loaded, device, mode, &mut words).map(|holder| (holder, mode));
         }
@@ -368,7 +369,7 @@ fn attach(device: &Device, wanted: &Wanted<'_>) -> Result<Option<Attachment>, Er
     match held {
         Ok((holder, mode)) => {
             let what = if program.is_default() { "the default program" } else { "a program" };
-            log::info!("{ifname}: attached {what} (id {}, {mode:?})", loaded.id);
+            tell!(Info, "{ifname}: attached {what} (id {}, {mode:?})", loaded.id);
             let (device, program) = (*device, Mutex::new(loaded));
             Ok(Some(Attachment { holder, map, map_entries, device, program, mode }))
         }

@@ -3,11 +3,13 @@
 use crate::sys::heap::Shared;
 use crate::sys::netdev::{Control, IfName};
 use crate::sys::netlink::Route;
+use crate::sys::text::Escaped;
 use crate::sys::{Errno, RawFd, clock, genetlink, process, socket};
 use crate::xsk::attachment::{self, Attachment, Device, Hold, Wanted};
 use crate::xsk::chain;
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
 use crate::xsk::error::{Error, error, fail};
+use crate::xsk::logger::tell;
 use crate::xsk::program::Kind;
 use crate::xsk::registrations::{Binding, Queue, Refused};
 use crate::xsk::socket::Socket;
@@ -133,11 +135,12 @@ impl Socket {
             hints: config.hints,
             hold,
         });
-        log::info!("{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
+        tell!(Info, "{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
         let asked = config.copy == CopyMode::Auto && control.is_some();
         if asked && !zero_copy && promises_zero_copy(device.ifindex) {
             let why = if sg { ", often for XSK_BIND_SG" } else { "" };
-            log::warn!(
+            tell!(
+                Warn,
                 "{place}: the driver has zero-copy and refuses it here{why}: copy mode is used"
             );
         }
@@ -204,7 +207,8 @@ fn beside_a_program(
     }
     let hold = Hold::acquire(device, wanted, deadline);
     if let Err(e) = &hold {
-        log::warn!(
+        tell!(
+            Warn,
             "{}: the driver sends without copies only beside an XDP program, and none can be \
              attached: {}",
             device.ifname,
@@ -312,7 +316,7 @@ pub(super) fn open_control(call: &str, ifname: &[u8]) -> Result<(Control, IfName
         return fail!(
             Errno::EINVAL,
             "{call}: \"{}\" is no interface name: 1 to 15 bytes without a slash",
-            ifname.escape_ascii()
+            Escaped(ifname)
         );
     };
     match Control::open() {

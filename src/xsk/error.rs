@@ -6,6 +6,7 @@ use core::fmt;
 
 use crate::sys::Errno;
 use crate::sys::thread::{PerThread, Text};
+use crate::xsk::logger::tell;
 
 /// Room for a sentence; a longer one is cut.
 const SENTENCE: usize = 512;
@@ -53,7 +54,7 @@ pub fn last_sentence() -> *const c_char {
 
 /// Logs an error of a call whose interface has no sentences.
 pub fn log_last(call: &str) {
-    LAST.with(|last| last.read(|text| log::info!("{call}: {text}")));
+    LAST.with(|last| last.read(|text| tell!(Info, "{call}: {text}")));
 }
 
 #[cfg(test)]

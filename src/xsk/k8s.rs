@@ -4,6 +4,7 @@
 use core::fmt::{self, Write};
 
 use crate::sys::netdev::IfName;
+use crate::sys::text::Escaped;
 use crate::sys::unix::{Fds, Path};
 use crate::sys::{Errno, OwnedFd, RawFd, bpf, process};
 use crate::xsk::busy::BusyPoll;
@@ -64,7 +65,7 @@ impl K8s {
             return fail!(
                 Errno::ENAMETOOLONG,
                 "k8s: \"{}\" makes no path of at most 107 bytes",
-                directory.escape_ascii()
+                Escaped(directory)
             );
         };
         let timeout_ms = if config.timeout_ms == 0 { TIMEOUT_MS } else { config.timeout_ms };
@@ -93,7 +94,7 @@ impl K8s {
 
     fn introduce(&mut self, hostname: &[u8], netdev: &IfName) -> Result<(), Error> {
         // Escaped where it cannot be a pod's name.
-        let pod = hostname.escape_ascii();
+        let pod = Escaped(hostname);
         let why = format_args!(
             "refuses pod {pod}: it is not the one that has {netdev} (is that the pod's name?)"
         );
@@ -187,7 +188,7 @@ impl K8s {
                 fail!(
                     Errno::EPROTO,
                     "k8s: the plugin answers \"{}\" to {request}; the connection is over",
-                    text.escape_ascii()
+                    Escaped(text)
                 )
             }
         }
@@ -204,7 +205,7 @@ fn name_of(netdev: &[u8]) -> Result<IfName, Error> {
     match IfName::new(netdev) {
         Some(name) => Ok(name),
         None => {
-            fail!(Errno::EINVAL, "k8s: \"{}\" is no interface name", netdev.escape_ascii())
+            fail!(Errno::EINVAL, "k8s: \"{}\" is no interface name", Escaped(netdev))
         }
     }
 }

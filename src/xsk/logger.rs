@@ -2,13 +2,30 @@
 //! standard error if LIBXSK_LOG says so, or nowhere.
 
 use core::ffi::CStr;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::sys::process;
+use crate::sys::text::character;
 use crate::sys::thread::Mutex;
+
+/// Logs a line; one function, since each `log!` is some hundred bytes.
+#[cold]
+#[inline(never)]
+pub fn write(level: Level, what: fmt::Arguments<'_>) {
+    log::log!(target: "xsk", level, "{what}");
+}
+
+/// Logs a line at `Warn`, where something goes another way than it was asked for, or at
+/// `Info`.
+macro_rules! tell {
+    ($level:ident, $($what:tt)+) => {
+        $crate::xsk::logger::write(log::Level::$level, format_args!($($what)+))
+    };
+}
+pub(crate) use tell;
 
 /// A callback as the facade keeps it: `deliver` knows what the other two are.
 #[derive(Clone, Copy)]
@@ -91,6 +108,10 @@ impl Line {
 }
 
 impl Write for Line {
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        self.write_str(character(c))
+    }
+
     fn write_str(&mut self, part: &str) -> core::fmt::Result {
         let end = self.bytes.len() - 1;
         let room = self.bytes.get_mut(self.len..end).unwrap_or(&mut []);

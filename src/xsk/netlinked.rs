@@ -6,6 +6,7 @@ use crate::sys::netlink::{Route, Words};
 use crate::sys::thread::Mutex;
 use crate::sys::{Errno, RawFd};
 use crate::xsk::attachment::Device;
+use crate::xsk::logger::tell;
 use crate::xsk::program::{self, PROBE_PACKET};
 
 /// The place on an interface.
@@ -78,9 +79,9 @@ impl Netlinked {
     pub fn remove(&self, tenant: &Tenant) -> bool {
         let ifname = &self.device.ifname;
         match self.replace(tenant, -1) {
-            Ok(()) => log::info!("{ifname}: detached the program (id {})", tenant.id),
+            Ok(()) => tell!(Info, "{ifname}: detached the program (id {})", tenant.id),
             Err(e) => {
-                log::info!("{ifname}: program {} is not there any more: {e}", tenant.id);
+                tell!(Info, "{ifname}: program {} is not there any more: {e}", tenant.id);
                 return true;
             }
         }

@@ -14,6 +14,7 @@ use crate::xsk::config::UmemConfig;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::frames::FramePool;
 use crate::xsk::legacy::Legacy;
+use crate::xsk::logger::tell;
 use crate::xsk::quarantine::Quarantine;
 use crate::xsk::registrations::Registrations;
 
@@ -309,7 +310,8 @@ fn map(config: &UmemConfig) -> Result<(Mmap, bool), Error> {
     if config.huge_pages {
         match Mmap::anonymous(bytes.next_multiple_of(HUGE_PAGE), true) {
             Ok(mapping) => return Ok((mapping, true)),
-            Err(e) => log::warn!(
+            Err(e) => tell!(
+                Warn,
                 "umem: no huge pages for {bytes} bytes, {e}: using normal ones \
                  (sysctl vm.nr_hugepages)"
             ),

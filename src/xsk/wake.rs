@@ -9,6 +9,7 @@ use crate::sys::netdev::IfName;
 use crate::sys::socket::Ready;
 use crate::sys::{Errno, RawFd, clock, socket};
 use crate::xsk::error::{Error, fail};
+use crate::xsk::logger::tell;
 
 /// The queue that a socket is bound to, and how its interface fares.
 pub struct Place {
@@ -192,7 +193,7 @@ impl Waker {
             }
             Err(e @ Errno::ENETDOWN) => {
                 if place.note(State::Down) {
-                    log::warn!("{place}: the interface is down");
+                    tell!(Warn, "{place}: the interface is down");
                 }
                 fail!(
                     e,
@@ -201,7 +202,7 @@ impl Waker {
             }
             Err(e @ (Errno::ENXIO | Errno::ENODEV)) => {
                 if place.note(State::Gone) {
-                    log::warn!("{place}: the interface is gone");
+                    tell!(Warn, "{place}: the interface is gone");
                 }
                 fail!(
                     e,
@@ -214,7 +215,7 @@ impl Waker {
 
     fn up(&self, place: &Place, kick: Kick) -> Kick {
         if place.note(State::Up) {
-            log::info!("{place}: the interface is up again");
+            tell!(Info, "{place}: the interface is up again");
         }
         kick
     }

@@ -5,6 +5,7 @@ use core::fmt;
 use core::ptr;
 
 use super::errno::check;
+use super::text::Escaped;
 use super::{Errno, OwnedFd, RawFd};
 
 const OBJ_GET_INFO_BY_FD: c_int = 15; // enum bpf_cmd
@@ -55,7 +56,7 @@ impl ObjectName {
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.text().escape_ascii(), f)
+        fmt::Display::fmt(&Escaped(self.text()), f)
     }
 }
 

@@ -10,11 +10,13 @@ use super::offer::Offer;
 use crate::sys::epoll::{Epoll, Event, Timer};
 use crate::sys::heap::try_slice;
 use crate::sys::netdev::IfName;
+use crate::sys::text::Escaped;
 use crate::sys::unix::{self, File, Path, Peer};
 use crate::sys::{Errno, OwnedFd, RawFd, clock, process};
 use crate::xsk::busy::BusyPoll;
 use crate::xsk::config::BindConfig;
 use crate::xsk::error::{Error, error, fail};
+use crate::xsk::logger;
 use crate::xsk::umem::out_of_memory;
 
 /// How many clients may be about to say what they want, and how many of one user:
@@ -168,7 +170,7 @@ impl Granter {
             return fail!(
                 Errno::EEXIST,
                 "grant: {} is offered already: one range of queues for each interface",
-                ifname.escape_ascii()
+                Escaped(ifname)
             );
         }
         let offer = Offer::new(ifname, first, count, bind, self.config.busy_poll)?;
@@ -221,7 +223,10 @@ impl Granter {
                 Err(Errno::EINTR | Errno::ECONNABORTED) => {}
                 Err(e @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
                     if self.may_log() {
-                        log::warn!("grant: no client can be accepted for {PAUSE_MS} ms: {e}");
+                        logger::tell!(
+                            Warn,
+                            "grant: no client can be accepted for {PAUSE_MS} ms: {e}"
+                        );
                     }
                     self.pause_until = now.saturating_add(PAUSE_MS);
                     break;
@@ -348,7 +353,7 @@ impl Granter {
         // Who has no room for an answer has no need of one.
         let _ = unix::send(fd.raw(), &Message::refusal(why).encode(), &[]);
         if self.may_log() {
-            log::warn!("grant: refused {peer}: {why}, and {} more before", self.untold);
+            logger::tell!(Warn, "grant: refused {peer}: {why}, and {} more before", self.untold);
             self.untold = 0;
         } else {
             self.untold = self.untold.saturating_add(1);
@@ -390,7 +395,7 @@ impl Drop for Granter {
 
 #[cold]
 fn tell(way: &str, count: u32, ifname: &IfName, peer: &Peer) {
-    log::info!("grant: {count} queue(s) of {ifname} {way} {peer}");
+    logger::tell!(Info, "grant: {count} queue(s) of {ifname} {way} {peer}");
 }
 
 /// Why nobody can listen at a path.

@@ -15,6 +15,7 @@ use crate::xsk::config::XdpMode;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::legacy::btf;
 use crate::xsk::legacy::count::Count;
+use crate::xsk::logger::tell;
 use crate::xsk::netlinked::{Netlinked, Tenant};
 use crate::xsk::program;
 
@@ -161,7 +162,7 @@ fn attach(device: &Device, route: Route, flags: u32, frags: bool) -> Result<Opti
     // What the kernel made of no mode bit at all.
     let native = place.is_native(id);
     let mode = if native { XdpMode::Native } else { XdpMode::Generic };
-    log::info!("{ifname}: attached the default program over netlink (id {id}, {mode:?})");
+    tell!(Info, "{ifname}: attached the default program over netlink (id {id}, {mode:?})");
     let removable = Some(place);
     Ok(Some(Setup { prog, id, mode, map, map_entries, removable, count: Some(count), _link: None }))
 }

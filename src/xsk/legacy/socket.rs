@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::sys::heap::{Shared, try_box};
 use crate::sys::netdev::{Control, IfName};
 use crate::sys::socket::RingKind;
+use crate::sys::text::Escaped;
 use crate::sys::{Errno, OwnedFd, RawFd, abi, clock, socket};
 use crate::xsk::attachment::Device;
 use crate::xsk::bind::{Bond, explain, find_device};
@@ -72,7 +73,7 @@ pub fn create_socket(umem: &Shared<Umem>, request: &SocketRequest<'_>) -> Result
         return fail!(Errno::EINVAL, "socket: the UMEM is not one of xsk_umem__create()");
     };
     if IfName::new(request.ifname).is_none() {
-        let name = request.ifname.escape_ascii();
+        let name = Escaped(request.ifname);
         return fail!(Errno::ENODEV, "socket: no interface can be named \"{name}\"");
     }
     let mut state = legacy.state.lock();
