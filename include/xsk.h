@@ -76,9 +76,23 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
 
 /**
  * Map the memory on 2 MiB pages (sysctl vm.nr_hugepages). Where there are none it
- * falls back to normal pages, with a log line; xsk_umem_info() says which it is.
+ * falls back to normal pages, with a log line; xsk_umem_info() says which it is. With
+ * `memory` and XSK_UMEM_UNALIGNED it is the program's word that it has mapped that so.
  */
 #define XSK_UMEM_HUGE_PAGES (1 << 0)
+
+/**
+ * Frames lie anywhere, not at multiples of their size: any `frame_size` in range,
+ * `frame_stride` apart, in `memory` of any alignment, such as an array of the program's
+ * own buffers. The library sees to the frames as ever. An address is then the one of a
+ * frame's start, with the distance from there in the upper 16 bits
+ * (XSK_UNALIGNED_BUF_OFFSET_SHIFT): xsk_umem_data() makes it a pointer.
+ *
+ * The pages that such memory begins and ends in are pinned too. Frames that lie in two
+ * pages need copy mode, which is then chosen, or 2 MiB pages; those few that lie in two
+ * of these are left out of the pool. Linux 5.4.
+ */
+#define XSK_UMEM_UNALIGNED (1 << 1)
 
 /**
  * Something may be asked for single packets that are sent: xsk_buf_request_checksum()
@@ -550,20 +564,25 @@ struct xsk_umem_params {
 	/** sizeof(struct xsk_umem_params). */
 	uint32_t size;
 	/**
-	 * XSK_UMEM_HUGE_PAGES, XSK_UMEM_TX_METADATA, XSK_UMEM_TX_SW_CSUM, or 0.
+	 * XSK_UMEM_HUGE_PAGES, XSK_UMEM_UNALIGNED, XSK_UMEM_TX_METADATA,
+	 * XSK_UMEM_TX_SW_CSUM, or 0.
 	 */
 	uint32_t flags;
 	/**
-	 * Memory of the program's, page-aligned and writable; it must stay until the
-	 * UMEM is destroyed. NULL: the library maps some.
+	 * Memory of the program's, writable, and page-aligned but for XSK_UMEM_UNALIGNED;
+	 * it must stay until the UMEM is destroyed. NULL: the library maps some.
 	 */
 	void *memory;
-	/** Bytes at `memory`, a multiple of frame_size; 0 if that is NULL. */
+	/**
+	 * Bytes at `memory`, a multiple of frame_size but for XSK_UMEM_UNALIGNED; 0 if that
+	 * is NULL.
+	 */
 	uint64_t memory_size;
 	/** Frames. Default 4096; with `memory` as many as fit. */
 	uint32_t frame_count;
 	/**
-	 * Bytes: 2048 or the page size, 4096 (the kernel's limits). Default 4096.
+	 * Bytes: 2048 or the page size, 4096 (the kernel's limits); with XSK_UMEM_UNALIGNED
+	 * anything between. Default 4096.
 	 */
 	uint32_t frame_size;
 	/**
@@ -578,6 +597,11 @@ struct xsk_umem_params {
 	uint32_t fill_size;
 	/** The same for the completion ring. */
 	uint32_t comp_size;
+	/**
+	 * Bytes from the start of one frame to that of the next, from frame_size to 65536.
+	 * Default frame_size; another needs XSK_UMEM_UNALIGNED.
+	 */
+	uint32_t frame_stride;
 	/** 0. */
 	uint32_t reserved;
 };
@@ -588,9 +612,14 @@ struct xsk_umem_info {
 	uint32_t size;
 	/** Bytes in a frame. */
 	uint32_t frame_size;
-	/** The first byte; address 0. */
+	/**
+	 * The first byte, address 0; with XSK_UMEM_UNALIGNED of the page that the program's
+	 * memory begins in.
+	 */
 	void *memory;
-	/** Bytes in all frames. */
+	/**
+	 * Bytes in all frames; with XSK_UMEM_UNALIGNED in the pages that they lie in.
+	 */
 	uint64_t memory_size;
 	/** Frames. */
 	uint32_t frame_count;
@@ -601,7 +630,7 @@ struct xsk_umem_info {
 	uint32_t free_frames;
 	/** Bytes at the start of each frame. */
 	uint32_t headroom;
-	/** 1 if the library mapped it on 2 MiB pages. */
+	/** 1 if it is on the 2 MiB pages that were asked for. */
 	uint32_t huge_pages;
 	/**
 	 * Bytes in front of each sent packet that its metadata has: 0, or 32 with

@@ -4,7 +4,9 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use super::{Sized32, array, array_out, check_flags, copy_params, guard, null, write_info};
-use crate::xsk::config::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, UmemConfig};
+use crate::xsk::config::{
+    UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, UMEM_UNALIGNED_CHUNKS, UmemConfig,
+};
 use crate::xsk::error::{error, fail};
 use crate::xsk::metadata::TX_METADATA_LEN;
 use crate::xsk::umem::Umem;
@@ -18,9 +20,20 @@ pub struct xsk_umem {
 }
 
 /// Map the memory on 2 MiB pages (sysctl vm.nr_hugepages). Where there are none it
-/// falls back to normal pages, with a log line; xsk_umem_info() says which it is.
+/// falls back to normal pages, with a log line; xsk_umem_info() says which it is. With
+/// `memory` and XSK_UMEM_UNALIGNED it is the program's word that it has mapped that so.
 pub const XSK_UMEM_HUGE_PAGES: u32 = 1 << 0;
 
+/// Frames lie anywhere, not at multiples of their size: any `frame_size` in range,
+/// `frame_stride` apart, in `memory` of any alignment, such as an array of the program's
+/// own buffers. The library sees to the frames as ever. An address is then the one of a
+/// frame's start, with the distance from there in the upper 16 bits
+/// (XSK_UNALIGNED_BUF_OFFSET_SHIFT): xsk_umem_data() makes it a pointer.
+///
+/// The pages that such memory begins and ends in are pinned too. Frames that lie in two
+/// pages need copy mode, which is then chosen, or 2 MiB pages; those few that lie in two
+/// of these are left out of the pool. Linux 5.4.
+pub const XSK_UMEM_UNALIGNED: u32 = 1 << 1;
 /// Something may be asked for single packets that are sent: xsk_buf_request_checksum()
 /// and others. 32 bytes in front of each such packet belong to that: xsk_buf_alloc() and
 /// xsk_umem_alloc() leave room for them behind the headroom, and no packet can be sent
@@ -37,16 +50,19 @@ pub const XSK_UMEM_TX_SW_CSUM: u32 = 1 << 3;
 pub struct xsk_umem_params {
     /// sizeof(struct xsk_umem_params).
     pub size: u32,
-    /// XSK_UMEM_HUGE_PAGES, XSK_UMEM_TX_METADATA, XSK_UMEM_TX_SW_CSUM, or 0.
+    /// XSK_UMEM_HUGE_PAGES, XSK_UMEM_UNALIGNED, XSK_UMEM_TX_METADATA,
+    /// XSK_UMEM_TX_SW_CSUM, or 0.
     pub flags: u32,
-    /// Memory of the program's, page-aligned and writable; it must stay until the
-    /// UMEM is destroyed. NULL: the library maps some.
+    /// Memory of the program's, writable, and page-aligned but for XSK_UMEM_UNALIGNED;
+    /// it must stay until the UMEM is destroyed. NULL: the library maps some.
     pub memory: *mut c_void,
-    /// Bytes at `memory`, a multiple of frame_size; 0 if that is NULL.
+    /// Bytes at `memory`, a multiple of frame_size but for XSK_UMEM_UNALIGNED; 0 if that
+    /// is NULL.
     pub memory_size: u64,
     /// Frames. Default 4096; with `memory` as many as fit.
     pub frame_count: u32,
-    /// Bytes: 2048 or the page size, 4096 (the kernel's limits). Default 4096.
+    /// Bytes: 2048 or the page size, 4096 (the kernel's limits); with XSK_UMEM_UNALIGNED
+    /// anything between. Default 4096.
     pub frame_size: u32,
     /// Bytes kept free at the start of each frame, for the program's use, in front
     /// of the 256 that the kernel keeps on receive. Default 0.
@@ -56,6 +72,9 @@ pub struct xsk_umem_params {
     pub fill_size: u32,
     /// The same for the completion ring.
     pub comp_size: u32,
+    /// Bytes from the start of one frame to that of the next, from frame_size to 65536.
+    /// Default frame_size; another needs XSK_UMEM_UNALIGNED.
+    pub frame_stride: u32,
     /// 0.
     pub reserved: u32,
 }
@@ -73,9 +92,10 @@ pub struct xsk_umem_info {
     pub size: u32,
     /// Bytes in a frame.
     pub frame_size: u32,
-    /// The first byte; address 0.
+    /// The first byte, address 0; with XSK_UMEM_UNALIGNED of the page that the program's
+    /// memory begins in.
     pub memory: *mut c_void,
-    /// Bytes in all frames.
+    /// Bytes in all frames; with XSK_UMEM_UNALIGNED in the pages that they lie in.
     pub memory_size: u64,
     /// Frames.
     pub frame_count: u32,
@@ -84,7 +104,7 @@ pub struct xsk_umem_info {
     pub free_frames: u32,
     /// Bytes at the start of each frame.
     pub headroom: u32,
-    /// 1 if the library mapped it on 2 MiB pages.
+    /// 1 if it is on the 2 MiB pages that were asked for.
     pub huge_pages: u32,
     /// Bytes in front of each sent packet that its metadata has: 0, or 32 with
     /// XSK_UMEM_TX_METADATA.
@@ -159,7 +179,8 @@ pub(super) fn hand_out(umem: Umem) -> Result<*mut xsk_umem, Error> {
 }
 
 pub(super) fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
-    const KNOWN: u32 = XSK_UMEM_HUGE_PAGES | XSK_UMEM_TX_METADATA | XSK_UMEM_TX_SW_CSUM;
+    const KNOWN: u32 =
+        XSK_UMEM_HUGE_PAGES | XSK_UMEM_UNALIGNED | XSK_UMEM_TX_METADATA | XSK_UMEM_TX_SW_CSUM;
     check_flags(params.flags, KNOWN, "xsk_umem_params.flags")?;
     check_flags(params.reserved, 0, "xsk_umem_params.reserved")?;
     let memory = match (params.memory.is_null(), params.memory_size) {
@@ -187,11 +208,13 @@ pub(super) fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
         memory,
         frame_count: params.frame_count,
         frame_size: params.frame_size,
+        frame_stride: params.frame_stride,
         headroom: params.headroom,
         fill_size: params.fill_size,
         comp_size: params.comp_size,
         huge_pages: params.flags & XSK_UMEM_HUGE_PAGES != 0,
-        kernel_flags: metadata,
+        kernel_flags: metadata
+            | if params.flags & XSK_UMEM_UNALIGNED != 0 { UMEM_UNALIGNED_CHUNKS } else { 0 },
         tx_metadata_len: if metadata == 0 { 0 } else { TX_METADATA_LEN },
     })
 }

@@ -71,6 +71,7 @@ impl Socket {
         if config.sg {
             chain::check_kernel(self.fd(), Errno::EOPNOTSUPP)?;
         }
+        let copy = self.copy_mode(config.copy, &place)?;
         // The program first: it can be let go again, a binding cannot.
         let hold = match config.steering {
             Steering::Program(mode, program) if self.config().direction.receives() => {
@@ -87,7 +88,7 @@ impl Socket {
             _ => None,
         };
         let queue = Queue { netns: self.netns, ifindex: device.ifindex, queue_id };
-        let BindConfig { copy, need_wakeup, sg, .. } = *config;
+        let BindConfig { need_wakeup, sg, .. } = *config;
         let to = Binding { fd: self.fd(), queue, copy, need_wakeup, sg };
         let zero_copy = loop {
             let umem = &self.umem;
@@ -136,7 +137,7 @@ impl Socket {
             hold,
         });
         tell!(Info, "{place}: bound, {}", if zero_copy { "zero-copy" } else { "copy mode" });
-        let asked = config.copy == CopyMode::Auto && control.is_some();
+        let asked = copy == CopyMode::Auto && control.is_some();
         if asked && !zero_copy && promises_zero_copy(device.ifindex) {
             let why = if sg { ", often for XSK_BIND_SG" } else { "" };
             tell!(
@@ -145,6 +146,24 @@ impl Socket {
             );
         }
         self.steer(config.steering, queue_id)
+    }
+
+    /// What a mode that was asked for means for this memory.
+    fn copy_mode(&self, asked: CopyMode, place: &Place) -> Result<CopyMode, Error> {
+        match asked {
+            CopyMode::Copy => Ok(asked),
+            _ if !self.umem.is_for_copying() => Ok(asked),
+            CopyMode::ZeroCopy => refuse(
+                Errno::EINVAL,
+                place,
+                "zero-copy takes no frames that lie in two pages, but in huge ones \
+                 (XSK_UMEM_HUGE_PAGES)",
+            ),
+            CopyMode::Auto => {
+                tell!(Info, "{place}: copy mode, since frames lie in two pages");
+                Ok(CopyMode::Copy)
+            }
+        }
     }
 
     fn steer(&self, steering: Steering, queue_id: u32) -> Result<(), Error> {
@@ -269,6 +288,10 @@ pub(super) fn explain(
         _ => "the kernel refuses",
     };
     error!(errno, "bind: queue {queue_id} of {ifname}: {why}: {errno}")
+}
+
+fn refuse<T>(errno: Errno, place: &Place, why: &str) -> Result<T, Error> {
+    fail!(errno, "bind: {place}: {why}")
 }
 
 /// The error for a queue that an interface with so many does not have.

@@ -2,7 +2,7 @@
 //! asked, each with its reason.
 
 use crate::sys::abi::{MIN_CHUNK_SIZE, PACKET_HEADROOM};
-pub use crate::sys::abi::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM};
+pub use crate::sys::abi::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, UMEM_UNALIGNED_CHUNKS};
 use crate::sys::{Errno, RawFd, process};
 use crate::xsk::Error;
 use crate::xsk::busy::BusyPoll;
@@ -11,6 +11,8 @@ use crate::xsk::program::{self, Program};
 
 const FRAME_COUNT: u32 = 4096;
 const FRAME_SIZE: u32 = 4096;
+/// So that 2^32 frames end below the upper bits of an unaligned address.
+const STRIDE_MAX: u32 = 1 << 16;
 const RING_SIZE: u32 = 2048;
 /// Larger rings are mistakes: 2^22 descriptors are 64 MiB of kernel memory.
 const RING_SIZE_MAX: u32 = 1 << 22;
@@ -25,6 +27,8 @@ pub struct UmemConfig {
     pub memory: Option<(usize, usize)>,
     pub frame_count: u32,
     pub frame_size: u32,
+    /// Bytes from one frame to the next.
+    pub frame_stride: u32,
     pub headroom: u32,
     pub fill_size: u32,
     pub comp_size: u32,
@@ -40,21 +44,13 @@ impl UmemConfig {
         default(&mut self.frame_size, FRAME_SIZE);
         default(&mut self.fill_size, RING_SIZE);
         default(&mut self.comp_size, RING_SIZE);
-        check_frame_size(self.frame_size, self.headroom)?;
+        default(&mut self.frame_stride, self.frame_size);
+        self.check_frames()?;
         check_ring("umem: fill_size", self.fill_size)?;
         check_ring("umem: comp_size", self.comp_size)?;
         match self.memory {
             Some((addr, len)) => self.frame_count = self.count_frames(addr, len)?,
             None => default(&mut self.frame_count, FRAME_COUNT),
-        }
-        // So that a frame's offset plus its length stays far from any overflow.
-        if self.bytes() > isize::MAX as u64 / 2 {
-            return fail!(
-                Errno::EINVAL,
-                "umem: {} frames of {} bytes are more than an address space holds",
-                self.frame_count,
-                self.frame_size
-            );
         }
         Ok(self)
     }
@@ -77,33 +73,101 @@ impl UmemConfig {
         Ok(self)
     }
 
-    /// Bytes that the frames take.
+    /// Whether frames may lie anywhere.
+    pub fn is_unaligned(&self) -> bool {
+        self.kernel_flags & UMEM_UNALIGNED_CHUNKS != 0
+    }
+
+    /// How far behind the start of a page the memory given begins.
+    pub fn start(&self) -> usize {
+        self.memory.map_or(0, |(addr, _)| addr & (process::page_size() - 1))
+    }
+
+    /// Bytes of the area that has all frames.
     pub fn bytes(&self) -> u64 {
-        u64::from(self.frame_count) * u64::from(self.frame_size)
+        let (count, stride) = (u64::from(self.frame_count), u64::from(self.frame_stride));
+        if !self.is_unaligned() {
+            return count * stride;
+        }
+        // Whole pages, which are what is mapped: Linux 5.4 forgets a part of one.
+        let last = count.saturating_sub(1) * stride + u64::from(self.frame_size);
+        let page = process::page_size() as u64;
+        (self.start() as u64 + last + page - 1) & !(page - 1)
+    }
+
+    fn check_frames(&self) -> Result<(), Error> {
+        let UmemConfig { frame_size: size, frame_stride: stride, headroom, .. } = *self;
+        let page = process::page_size() as u32;
+        if !(MIN_CHUNK_SIZE..=page).contains(&size) {
+            return fail!(
+                Errno::EINVAL,
+                "umem: frame_size {size} is out of range: the kernel takes {MIN_CHUNK_SIZE} to a \
+                 page, {page}"
+            );
+        }
+        if self.is_unaligned() {
+            if !(size..=STRIDE_MAX).contains(&stride) {
+                return fail!(
+                    Errno::EINVAL,
+                    "umem: frame_stride {stride} is out of range: frame_size, {size}, to {STRIDE_MAX}"
+                );
+            }
+        } else if !size.is_power_of_two() || stride != size {
+            return fail!(
+                Errno::EINVAL,
+                "umem: frame_size {size} is not a power of two, or frame_stride {stride} is \
+                 another: take {MIN_CHUNK_SIZE} or {page}, or XSK_UMEM_UNALIGNED"
+            );
+        }
+        let most = size - PACKET_HEADROOM - 1;
+        if headroom > most {
+            return fail!(
+                Errno::EINVAL,
+                "umem: headroom {headroom} leaves no room in a frame of {size}: at most {most}, \
+                 since the kernel keeps {PACKET_HEADROOM} bytes itself"
+            );
+        }
+        Ok(())
     }
 
     fn count_frames(&self, addr: usize, len: usize) -> Result<u32, Error> {
         let (page, size) = (process::page_size(), self.frame_size as usize);
-        if self.huge_pages {
+        let stride = self.frame_stride as usize;
+        if self.huge_pages && !self.is_unaligned() {
             return fail!(
                 Errno::EINVAL,
                 "umem: XSK_UMEM_HUGE_PAGES is for memory that the library maps; \
                  map yours with MAP_HUGETLB"
             );
         }
-        if addr & (page - 1) != 0 {
-            return fail!(
-                Errno::EINVAL,
-                "umem: memory {addr:#x} is not aligned to a page of {page} bytes"
-            );
-        }
-        if len == 0 || len % size != 0 {
-            return fail!(
-                Errno::EINVAL,
-                "umem: memory_size {len} is not a multiple of frame_size {size} above 0"
-            );
-        }
-        match u32::try_from(len / size) {
+        let fit = if self.is_unaligned() {
+            if len < size || addr.checked_add(len).is_none() {
+                return fail!(
+                    Errno::EINVAL,
+                    "umem: memory_size {len} has no room for a frame of {size}, or goes beyond \
+                     the end of the address space"
+                );
+            }
+            // The last one needs nothing behind it.
+            (len - size) / stride + 1
+        } else {
+            let addr = addr as u64;
+            if addr & (page as u64 - 1) != 0 {
+                return fail!(
+                    Errno::EINVAL,
+                    "umem: memory {addr:#x} is not aligned to a page of {page} bytes; that takes \
+                     XSK_UMEM_UNALIGNED"
+                );
+            }
+            if len == 0 || len % size != 0 {
+                return fail!(
+                    Errno::EINVAL,
+                    "umem: memory_size {len} is not a multiple of frame_size {size} above 0"
+                );
+            }
+            len / size
+        };
+        match u32::try_from(fit) {
             Ok(fit) if self.frame_count == 0 || self.frame_count == fit => Ok(fit),
             Ok(fit) => fail!(
                 Errno::EINVAL,
@@ -114,32 +178,6 @@ impl UmemConfig {
             Err(_) => fail!(Errno::EINVAL, "umem: memory_size {len} makes more than 2^32 frames"),
         }
     }
-}
-
-fn check_frame_size(size: u32, headroom: u32) -> Result<(), Error> {
-    let page = process::page_size() as u32;
-    if !(MIN_CHUNK_SIZE..=page).contains(&size) {
-        return fail!(
-            Errno::EINVAL,
-            "umem: frame_size {size} is out of range: the kernel takes {MIN_CHUNK_SIZE} to a page, \
-             {page}"
-        );
-    }
-    if !size.is_power_of_two() {
-        return fail!(
-            Errno::EINVAL,
-            "umem: frame_size {size} is not a power of two: take {MIN_CHUNK_SIZE} or {page}"
-        );
-    }
-    let most = size - PACKET_HEADROOM - 1;
-    if headroom > most {
-        return fail!(
-            Errno::EINVAL,
-            "umem: headroom {headroom} leaves no room in a frame of {size}: at most {most}, since \
-             the kernel keeps {PACKET_HEADROOM} bytes itself"
-        );
-    }
-    Ok(())
 }
 
 fn check_ring(what: &str, size: u32) -> Result<(), Error> {

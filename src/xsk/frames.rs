@@ -59,10 +59,10 @@ impl Stack {
 pub struct FramePool(Mutex<Stack>);
 
 impl FramePool {
-    /// All of `count` frames, the lowest on top.
-    pub fn new(count: u32) -> Result<FramePool, Errno> {
+    /// The frames below `count` that are fit to be used, the lowest on top.
+    pub fn new(count: u32, fit: impl Fn(&u32) -> bool) -> Result<FramePool, Errno> {
         let mut stack = Stack::new(count as usize)?;
-        for frame in (0..count).rev() {
+        for frame in (0..count).rev().filter(fit) {
             stack.push(frame);
         }
         Ok(FramePool(Mutex::new(stack)))
@@ -126,6 +126,12 @@ impl FrameCache {
             }
             _ => self.at_hand.pop_many(n),
         }
+    }
+
+    /// Takes a frame back; false if the pool has all its frames already.
+    #[inline(never)]
+    pub fn give(&mut self, frame: u32) -> bool {
+        self.giving().push(frame)
     }
 
     /// Opens the cache to take frames back.
@@ -245,6 +251,18 @@ impl Ledger {
         self.count -= back;
     }
 
+    /// Notes a frame as come back; false if it was not given from here.
+    #[inline(never)]
+    pub fn take_back(&mut self, frame: u64) -> bool {
+        self.notes().take_back(frame)
+    }
+
+    /// Opens the ledger for a look.
+    #[inline]
+    pub fn view(&self) -> View<'_> {
+        View(&self.given)
+    }
+
     /// Opens the ledger for notes.
     #[inline]
     pub fn notes(&mut self) -> Notes<'_> {
@@ -258,6 +276,19 @@ impl Ledger {
             each(frame as u32);
         }
         self.count = 0;
+    }
+}
+
+/// An open ledger, to be read.
+#[derive(Clone, Copy)]
+pub struct View<'a>(&'a [bool]);
+
+impl View<'_> {
+    /// Whether there is such a frame, and the kernel has it not from here.
+    #[inline]
+    pub fn lacks(self, frame: u64) -> bool {
+        let given = usize::try_from(frame).ok().and_then(|at| self.0.get(at));
+        given.is_some_and(|given| !*given)
     }
 }
 
@@ -294,13 +325,6 @@ impl Notes<'_> {
             _ => false,
         }
     }
-
-    /// Whether there is such a frame, and the kernel has it not from here.
-    #[inline]
-    pub fn lacks(&self, frame: u64) -> bool {
-        let given = usize::try_from(frame).ok().and_then(|at| self.given.get(at));
-        given.is_some_and(|given| !*given)
-    }
 }
 
 impl Drop for Notes<'_> {
@@ -316,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_pool_has_each_frame_once_and_refuses_one_too_many() {
-        let pool = FramePool::new(4).unwrap();
+        let pool = FramePool::new(4, |_| true).unwrap();
         let mut seen = Vec::new();
         assert_eq!(pool.take(9, |frame| seen.push(frame)), 4);
         assert_eq!(seen, [0, 1, 2, 3]);
@@ -344,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_cache_gives_every_frame_and_returns_every_frame() {
-        let pool = Shared::new(FramePool::new(64).unwrap()).unwrap();
+        let pool = Shared::new(FramePool::new(64, |_| true).unwrap()).unwrap();
         let mut cache = FrameCache::new(pool.clone(), 64).unwrap();
         let mut frames = take_all(&mut cache);
         frames.sort_unstable();
@@ -358,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_cache_refuses_what_the_pool_has_no_room_for() {
-        let pool = Shared::new(FramePool::new(32).unwrap()).unwrap();
+        let pool = Shared::new(FramePool::new(32, |_| true).unwrap()).unwrap();
         let mut cache = FrameCache::new(pool, 32).unwrap();
         assert_eq!(give(&mut cache, &[0, 1]), 2, "they wait at hand");
         assert_eq!(give(&mut cache, &[0]), 0, "pool and cache are full");
@@ -366,7 +390,7 @@ mod tests {
 
     #[test]
     fn few_frames_are_kept_by_nobody() {
-        let pool = Shared::new(FramePool::new(2).unwrap()).unwrap();
+        let pool = Shared::new(FramePool::new(2, |_| true).unwrap()).unwrap();
         let mut one = FrameCache::new(pool.clone(), 2).unwrap();
         let mut other = FrameCache::new(pool.clone(), 2).unwrap();
         let frames = take_all(&mut one);
@@ -381,8 +405,9 @@ mod tests {
         let mut ledger = Ledger::new(3).unwrap();
         let mut notes = ledger.notes();
         assert!(notes.give(1) && !notes.give(1) && !notes.give(3));
-        assert!(!notes.lacks(1) && notes.lacks(0) && !notes.lacks(3));
         drop(notes);
+        let view = ledger.view();
+        assert!(!view.lacks(1) && view.lacks(0) && !view.lacks(3));
         assert_eq!(ledger.count(), 1);
         let mut notes = ledger.notes();
         assert!(notes.take_back(1) && !notes.take_back(1) && !notes.take_back(9));

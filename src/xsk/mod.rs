@@ -11,6 +11,7 @@ pub mod counters;
 pub mod error;
 mod fours;
 mod frames;
+pub mod geometry;
 pub mod grant;
 pub mod k8s;
 pub mod legacy;

@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use crate::xsk::umem::Geometry;
+use crate::xsk::geometry::Geometry;
 
 /// A packet in a frame of the UMEM, or a part of one, for the packet calls.
 ///

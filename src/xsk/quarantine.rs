@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn frames_come_back_with_their_queue_and_no_other() {
-        let pool = FramePool::new(4).unwrap();
+        let pool = FramePool::new(4, |_| true).unwrap();
         let mut ledger = Ledger::new(4).unwrap();
         pool.take(3, |frame| assert!(ledger.notes().give(u64::from(frame))));
         let queue = Queue { netns: 1, ifindex: 2, queue_id: 0 };

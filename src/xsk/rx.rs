@@ -210,6 +210,9 @@ impl RxSide {
     #[inline]
     fn receive(&mut self, bufs: &mut [MaybeUninit<Buf>], span: Span) {
         let geometry = self.side.geometry;
+        if !geometry.is_aligned() {
+            return self.receive_unaligned(bufs, span);
+        }
         let (mut bufs, mut bytes, mut options) = (bufs, 0, 0);
         // Two short loops are quicker than one that has not registers enough.
         for row in self.rx.entries(span) {
@@ -219,7 +222,7 @@ impl RxSide {
                 options |= desc.options;
                 buf.write(Buf::new(&geometry, desc.addr, desc.len, desc.options));
             });
-            self.side.given.take_back_all(row, |desc| geometry.frame_at(desc.addr));
+            self.side.given.take_back_all(row, |desc| geometry.aligned_frame_at(desc.addr));
             if later.is_empty() {
                 break;
             }
@@ -232,12 +235,31 @@ impl RxSide {
         }
     }
 
+    /// The same where addresses do not plainly say the frame.
+    #[cold]
+    fn receive_unaligned(&mut self, bufs: &mut [MaybeUninit<Buf>], span: Span) {
+        let (geometry, mut bytes) = (self.side.geometry, 0);
+        for (index, buf) in span.indices().zip(bufs) {
+            let Some(Desc { addr, len, options }) = self.rx.read(index) else { break };
+            let data = geometry.pointer(geometry.plain(addr));
+            buf.write(Buf { data, len, options, addr });
+            self.side.given.take_back(geometry.frame_at(addr));
+            bytes += u64::from(len);
+        }
+        let unended = chain::unended(&self.rx, span);
+        self.rx.give_back(span);
+        self.side.count(span.count - unended, bytes);
+    }
+
     /// Tops the kernel's frames up to the target.
     #[inline]
     fn refill(&mut self) {
         let missing = self.target.saturating_sub(self.side.given.count());
         let span = self.fill.reserve(missing);
         let geometry = self.side.geometry;
+        if !geometry.is_aligned() {
+            return self.refill_unaligned(span);
+        }
         let mut filled = 0;
         'rows: for mut row in self.fill.places(span) {
             while !row.is_empty() {
@@ -247,7 +269,7 @@ impl RxSide {
                     break 'rows;
                 }
                 fours::pairs(frames, now, |frame, place| {
-                    place.write(geometry.frame_addr(*frame));
+                    place.write(geometry.aligned_frame_addr(*frame));
                 });
                 self.side.given.give_all(frames);
                 filled += now.len() as u32;
@@ -256,6 +278,19 @@ impl RxSide {
         }
         // What is not filled is not claimed any more.
         self.fill.give(Span { count: filled, ..span });
+    }
+
+    /// The same where frames do not lie at multiples of their size.
+    #[cold]
+    fn refill_unaligned(&mut self, span: Span) {
+        let mut filled = 0;
+        for index in span.indices() {
+            let Some(frame) = self.side.frames.take(1).first().copied() else { break };
+            self.fill.write(index, self.side.geometry.frame_addr(frame));
+            self.side.given.give_all(&[frame]);
+            filled += 1;
+        }
+        self.fill.give(span.first(filled));
     }
 
     /// Has the kernel fetch packets from the device if none are there.
@@ -289,10 +324,13 @@ impl RxSide {
     #[inline]
     pub fn free(&mut self, bufs: &[Buf]) -> u32 {
         let Side { geometry, given, frames, .. } = &mut self.side;
-        let (geometry, notes, mut giving) = (*geometry, given.notes(), frames.giving());
+        if !geometry.is_aligned() {
+            return self.side.free_unaligned(bufs);
+        }
+        let (geometry, view, mut giving) = (*geometry, given.view(), frames.giving());
         let mut free = |buf: &Buf| {
-            let frame = geometry.frame_at(buf.addr);
-            notes.lacks(frame) && giving.push(frame as u32)
+            let frame = geometry.aligned_frame_at(buf.addr);
+            view.lacks(frame) && giving.push(frame as u32)
         };
         bufs.iter().take_while(|buf| free(buf)).count() as u32
     }

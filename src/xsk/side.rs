@@ -7,7 +7,9 @@ use crate::xsk::counters::Counters;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::fours;
 use crate::xsk::frames::{FrameCache, Ledger};
-use crate::xsk::umem::{Geometry, Umem};
+use crate::xsk::geometry::Geometry;
+use crate::xsk::packet::Buf;
+use crate::xsk::umem::Umem;
 use crate::xsk::wake::{Kick, Waker};
 
 /// One side's share of a socket, for one thread.
@@ -75,14 +77,37 @@ impl Side {
     /// here: it is not the pool's either.
     #[inline(never)]
     pub(super) fn reclaim(&mut self, addrs: &[u64]) {
+        if !self.geometry.is_aligned() {
+            return self.reclaim_unaligned(addrs);
+        }
         let (geometry, mut notes, mut giving) =
             (self.geometry, self.given.notes(), self.frames.giving());
         fours::each(addrs, |addr| {
-            let frame = geometry.frame_at(*addr);
+            let frame = geometry.aligned_frame_at(*addr);
             if notes.take_back(frame) {
                 giving.push(frame as u32);
             }
         });
+    }
+
+    /// What `RxSide::free` does.
+    #[cold]
+    pub(super) fn free_unaligned(&mut self, bufs: &[Buf]) -> u32 {
+        let mut free = |buf: &Buf| {
+            let frame = self.geometry.frame_at(buf.addr);
+            self.given.view().lacks(frame) && self.frames.give(frame as u32)
+        };
+        bufs.iter().take_while(|buf| free(buf)).count() as u32
+    }
+
+    #[cold]
+    fn reclaim_unaligned(&mut self, addrs: &[u64]) {
+        for addr in addrs {
+            let frame = self.geometry.frame_at(*addr);
+            if self.given.take_back(frame) {
+                self.frames.give(frame as u32);
+            }
+        }
     }
 
     /// Puts every frame back that the kernel has, which it must not touch again: its

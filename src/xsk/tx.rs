@@ -11,11 +11,11 @@ use crate::xsk::chain;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::fours;
 use crate::xsk::frames::Ledger;
+use crate::xsk::geometry::Geometry;
 use crate::xsk::metadata::{Request, TX_METADATA_LEN, TxMetadata};
 use crate::xsk::packet::{Buf, Stamp};
 use crate::xsk::ring::{Consumer, Producer, Span};
 use crate::xsk::side::Side;
-use crate::xsk::umem::Geometry;
 use crate::xsk::wake::{Kick, Waker};
 
 /// What the sending thread uses, and no other.
@@ -267,7 +267,7 @@ impl TxSide {
                 Errno::EINVAL,
                 "tx burst: {len} bytes at offset {} of a frame do not fit: a packet has 1 to {size} \
                  bytes and lies in its frame, with {metadata} for metadata in front of it",
-                addr.wrapping_sub(self.side.geometry.frame_addr(frame)) as i64
+                addr.wrapping_sub(self.side.geometry.frame_addr(frame)) as i32
             ),
             Some(_)
                 if buf.options & !(PKT_CONTD | TX_METADATA) != 0
@@ -365,7 +365,8 @@ impl TxSide {
                 return n;
             }
             fours::pairs(frames, now, |frame, buf| {
-                buf.write(Buf::new(&geometry, geometry.payload_addr(*frame), room, 0));
+                let (addr, data) = geometry.payload(*frame);
+                buf.write(Buf { data, len: room, options: 0, addr });
             });
             n += now.len() as u32;
             left = later;
@@ -392,8 +393,8 @@ impl TxSide {
 }
 
 /// Writes the descriptors of packets to `places` and notes their frames as the kernel's,
-/// up to the first that cannot be sent; says how many, and their bytes. A function of its
-/// own, which has the registers for itself.
+/// up to the first that cannot be sent; says how many, and their bytes. None where frames
+/// are unaligned. A function of its own, which has the registers for itself.
 #[inline(never)]
 fn describe(
     geometry: &Geometry,
@@ -401,12 +402,15 @@ fn describe(
     bufs: &[Buf],
     places: &mut [MaybeUninit<Desc>],
 ) -> (u32, u64) {
-    let (geometry, mut notes) = (*geometry, given.notes());
     let (mut n, mut bytes) = (0, 0);
+    if !geometry.is_aligned() {
+        return (n, bytes);
+    }
+    let (geometry, mut notes) = (*geometry, given.notes());
     for (buf, place) in bufs.iter().zip(places) {
         let addr = geometry.addr(buf.data);
-        let sendable = geometry.fits(buf.addr, addr, buf.len) && buf.options == 0;
-        if !sendable || !notes.give(geometry.frame_at(addr)) {
+        let sendable = geometry.aligned_fits(buf.addr, addr, buf.len) && buf.options == 0;
+        if !sendable || !notes.give(geometry.aligned_frame_at(addr)) {
             break;
         }
         place.write(Desc { addr, len: buf.len, options: 0 });

@@ -3,122 +3,21 @@
 use alloc::boxed::Box;
 use core::any::Any;
 use core::ffi::c_void;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
-use crate::sys::abi::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, UMEM_UNALIGNED_CHUNKS, UmemReg};
+use crate::sys::abi::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, UmemReg};
 use crate::sys::area::Area;
 use crate::sys::heap::{Shared, try_box};
 use crate::sys::{Errno, HUGE_PAGE, Mmap, OwnedFd, RawFd, process, socket};
 use crate::xsk::bind::netns;
 use crate::xsk::config::UmemConfig;
-use crate::xsk::error::{Error, fail};
+use crate::xsk::error::{Error, error, fail};
 use crate::xsk::frames::FramePool;
+use crate::xsk::geometry::{Geometry, Layout};
 use crate::xsk::legacy::Legacy;
 use crate::xsk::logger::tell;
 use crate::xsk::quarantine::Quarantine;
 use crate::xsk::registrations::Registrations;
-
-/// Where frames lie in an area: all arithmetic on addresses.
-#[derive(Clone, Copy, Debug)]
-pub struct Geometry {
-    base: usize,
-    bytes: u64,
-    frame_size: u64,
-    frame_shift: u32,
-    /// Frames of the pool: 0 if the program shares them out itself.
-    frame_count: u32,
-    headroom: u32,
-    tx_metadata_len: u32,
-    unaligned: bool,
-}
-
-impl Geometry {
-    /// Bytes in a frame, a power of two.
-    #[inline]
-    pub fn frame_size(&self) -> u64 {
-        self.frame_size
-    }
-
-    /// Bytes in all frames.
-    #[inline]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// How many frames the pool shares out.
-    #[inline]
-    pub fn frame_count(&self) -> u32 {
-        self.frame_count
-    }
-
-    /// Bytes at the start of each frame that are the program's.
-    pub fn headroom(&self) -> u32 {
-        self.headroom
-    }
-
-    /// Where a frame starts.
-    #[inline]
-    pub fn frame_addr(&self, frame: u32) -> u64 {
-        // One step, as a shift by a variable is not.
-        u64::from(frame) * self.frame_size
-    }
-
-    /// Where a packet is written in a frame of our own: behind the headroom, and room for
-    /// its metadata.
-    #[inline]
-    pub fn payload_addr(&self, frame: u32) -> u64 {
-        self.frame_addr(frame) + u64::from(self.headroom) + u64::from(self.tx_metadata_len)
-    }
-
-    /// Bytes from there to the frame's end.
-    #[inline]
-    pub fn payload_room(&self) -> u32 {
-        (self.frame_size as u32).saturating_sub(self.headroom).saturating_sub(self.tx_metadata_len)
-    }
-
-    /// The frame that an address lies in; None outside the area.
-    #[inline]
-    pub fn frame_of(&self, addr: u64) -> Option<u32> {
-        (addr < self.bytes()).then_some((addr >> self.frame_shift) as u32)
-    }
-
-    /// The frame that an address would lie in if the area had no end.
-    #[inline]
-    pub fn frame_at(&self, addr: u64) -> u64 {
-        addr >> self.frame_shift
-    }
-
-    /// Whether frames lie at multiples of their size, so that any address says which.
-    #[inline]
-    pub fn is_aligned(&self) -> bool {
-        !self.unaligned
-    }
-
-    /// The pointer to an address; only good inside the area.
-    #[inline]
-    pub fn pointer(&self, addr: u64) -> *mut c_void {
-        // For C programs; nothing here reads or writes through it.
-        ptr::with_exposed_provenance_mut(self.base.wrapping_add(addr as usize))
-    }
-
-    /// The address of a pointer, whether or not it is inside.
-    #[inline]
-    pub fn addr(&self, pointer: *const c_void) -> u64 {
-        pointer.addr().wrapping_sub(self.base) as u64
-    }
-
-    /// Whether `len` bytes from `addr` on, and the metadata in front of them, lie in the
-    /// frame in which `named` lies. The kernel drops a descriptor for which this does not
-    /// hold, and never completes it.
-    #[inline]
-    pub fn fits(&self, named: u64, addr: u64, len: u32) -> bool {
-        // Far away for a packet without a byte.
-        let last = addr.wrapping_add(u64::from(len.wrapping_sub(1)));
-        // In one frame where only the bits below its size differ.
-        let first = addr.wrapping_sub(u64::from(self.tx_metadata_len));
-        (named ^ first) | (named ^ last) < self.frame_size()
-    }
-}
 
 /// Packet memory, alive until its last socket is gone.
 pub struct Umem {
@@ -146,24 +45,29 @@ impl Umem {
     pub(super) fn create_on(fd: Option<RawFd>, config: UmemConfig) -> Result<Umem, Error> {
         let mut config = config.resolved()?;
         let (mapping, huge) = match config.memory {
-            Some(_) => (None, false),
+            // They are the program's word.
+            Some(_) => (None, config.huge_pages),
             None => map(&config).map(|(mapping, huge)| (Some(mapping), huge))?,
         };
+        let start = config.start();
         let base = match (&mapping, config.memory) {
             (Some(mapping), _) => mapping.addr().as_ptr().expose_provenance(),
-            (None, memory) => memory.map_or(0, |(addr, _)| addr),
+            (None, memory) => memory.map_or(0, |(addr, _)| addr - start),
         };
-        let geometry = Geometry {
+        let geometry = Geometry::new(Layout {
             base,
             bytes: config.bytes(),
-            frame_size: u64::from(config.frame_size),
-            frame_shift: config.frame_size.trailing_zeros(),
+            start: start as u32,
+            frame_size: config.frame_size,
+            stride: config.frame_stride,
             frame_count: config.frame_count,
             headroom: config.headroom,
             tx_metadata_len: config.tx_metadata_len,
-            unaligned: config.kernel_flags & UMEM_UNALIGNED_CHUNKS != 0,
-        };
-        let pool = FramePool::new(config.frame_count).and_then(Shared::new);
+            unaligned: config.is_unaligned(),
+        });
+        // A device cannot have a frame of which the halves lie anywhere.
+        let whole = |frame: &u32| !huge || !geometry.crosses(*frame, HUGE_PAGE);
+        let pool = FramePool::new(config.frame_count, whole).and_then(Shared::new);
         let pool = pool.or_else(|e| out_of_memory(e, "umem"))?;
         let spare = if fd.is_none() { Some(open_socket()?) } else { None };
         let fd = fd.or(spare.as_ref().map(|(spare, _)| spare.raw())).unwrap_or(-1);
@@ -193,17 +97,18 @@ impl Umem {
     /// Memory of the program's that is registered already, and whose frames it
     /// shares out itself.
     pub(super) fn adopt(config: UmemConfig, bytes: u64, legacy: Legacy) -> Result<Umem, Error> {
-        let geometry = Geometry {
+        let geometry = Geometry::new(Layout {
             base: config.memory.map_or(0, |(addr, _)| addr),
             bytes,
-            frame_size: u64::from(config.frame_size),
-            frame_shift: config.frame_size.checked_ilog2().unwrap_or(0),
+            start: 0,
+            frame_size: config.frame_size,
+            stride: config.frame_size,
             frame_count: 0,
             headroom: config.headroom,
             tx_metadata_len: config.tx_metadata_len,
-            unaligned: config.kernel_flags & UMEM_UNALIGNED_CHUNKS != 0,
-        };
-        let pool = FramePool::new(0).and_then(Shared::new);
+            unaligned: config.is_unaligned(),
+        });
+        let pool = FramePool::new(0, |_| true).and_then(Shared::new);
         Ok(Umem {
             config,
             geometry,
@@ -249,6 +154,7 @@ impl Umem {
 
     /// The pointer to an address; None outside.
     pub fn data(&self, addr: u64) -> Option<NonNull<c_void>> {
+        let addr = self.geometry.plain(addr);
         if addr >= self.geometry.bytes() {
             return None;
         }
@@ -257,14 +163,14 @@ impl Umem {
 
     /// Where the metadata of a packet to be sent is; None where there is no room for it.
     pub fn tx_metadata(&self, addr: u64) -> Option<NonNull<c_void>> {
-        let len = u64::from(self.config.tx_metadata_len);
+        let (len, addr) = (u64::from(self.config.tx_metadata_len), self.geometry.plain(addr));
         let fits = len != 0 && self.geometry.fits(addr, addr, 1);
         self.data(addr.wrapping_sub(len)).filter(|_| fits)
     }
 
     /// Hands out frames to write packets to, as addresses behind the headroom.
     pub fn take(&self, n: u32, mut each: impl FnMut(u64)) -> u32 {
-        self.pool.take(n, |frame| each(self.geometry.payload_addr(frame)))
+        self.pool.take(n, |frame| each(self.geometry.payload(frame).0))
     }
 
     /// Takes back the frame that an address lies in; false if it lies in none, or
@@ -294,9 +200,20 @@ impl Umem {
         }
     }
 
+    /// Whether frames lie in two pages that are not huge: then nobody knows where the
+    /// halves are, and the kernel gives such frames to no device.
+    pub(super) fn is_for_copying(&self) -> bool {
+        // Later ones lie as the first do.
+        let frames = 0..self.geometry.frame_count().min(process::page_size() as u32);
+        !self.huge
+            && !self.geometry.is_aligned()
+            && frames.into_iter().any(|n| self.geometry.crosses(n, process::page_size()))
+    }
+
     /// Registers the memory with another socket.
     pub(super) fn register(&self, fd: RawFd) -> Result<(), Errno> {
-        register(fd, &self.config, self.geometry.base, self.geometry.bytes()).map(drop)
+        let base = self.geometry.pointer(0).expose_provenance();
+        register(fd, &self.config, base, self.geometry.bytes()).map(drop)
     }
 
     /// Why registering failed.
@@ -420,59 +337,11 @@ pub(super) fn explain_register(errno: Errno, config: &UmemConfig) -> Error {
 
 /// An allocation of the library's own that failed.
 pub(super) fn out_of_memory<T>(errno: Errno, what: &str) -> Result<T, Error> {
-    fail!(errno, "{what}: out of memory")
+    Err(no_memory(errno, what))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FOUR: Geometry = Geometry {
-        base: 0x10_0000,
-        bytes: 8192,
-        frame_size: 2048,
-        frame_shift: 11,
-        frame_count: 4,
-        headroom: 64,
-        tx_metadata_len: 0,
-        unaligned: false,
-    };
-
-    #[test]
-    fn an_address_belongs_to_one_frame_or_to_none() {
-        assert_eq!(FOUR.frame_of(0), Some(0));
-        assert_eq!(FOUR.frame_of(2047), Some(0));
-        assert_eq!(FOUR.frame_of(8191), Some(3));
-        assert_eq!(FOUR.frame_of(8192), None);
-        assert_eq!(FOUR.frame_of(u64::MAX), None);
-        assert_eq!(FOUR.payload_addr(3), 3 * 2048 + 64);
-    }
-
-    #[test]
-    fn pointers_and_addresses_turn_into_each_other() {
-        assert_eq!(FOUR.pointer(5000).addr(), 0x10_0000 + 5000);
-        assert_eq!(FOUR.addr(FOUR.pointer(5000)), 5000);
-        assert_eq!(FOUR.frame_of(FOUR.addr(ptr::null())), None);
-    }
-
-    #[test]
-    fn a_packet_fits_a_frame_or_the_kernel_would_drop_it() {
-        assert!(FOUR.fits(2048, 2048, 2048));
-        assert!(FOUR.fits(2100, 4095, 1));
-        assert!(!FOUR.fits(2048, 4095, 2), "crosses into the next frame");
-        assert!(!FOUR.fits(2048, 2048, 0), "empty");
-        assert!(!FOUR.fits(2047, 2048, 60), "another frame than it says");
-        assert!(!FOUR.fits(3 * 2048, 3 * 2048, u32::MAX));
-        assert!(!FOUR.fits(0, u64::MAX, 1), "in front of the area");
-    }
-
-    #[test]
-    fn a_packet_leaves_room_for_its_metadata_in_its_frame() {
-        let with = Geometry { tx_metadata_len: 32, ..FOUR };
-        assert_eq!((with.payload_addr(1), with.payload_room()), (2048 + 96, 2048 - 96));
-        assert!(with.fits(2048, 2048 + 32, 2016));
-        assert!(!with.fits(2048, 2048 + 31, 60), "metadata in another frame");
-        assert!(!with.fits(0, 31, 60), "metadata in front of the area");
-        assert!(!with.fits(2048, 2048 + 32, 2017));
-    }
+#[cold]
+#[inline(never)]
+fn no_memory(errno: Errno, what: &str) -> Error {
+    error!(errno, "{what}: out of memory")
 }

@@ -178,7 +178,7 @@ TEST(sizes_that_are_out_of_range_are_named_with_the_range)
 	REFUSED_UMEM("headroom 4294967295", .headroom = UINT32_MAX);
 	REFUSED_UMEM("fill_size 3", .fill_size = 3);
 	REFUSED_UMEM("comp_size 8388608", .comp_size = 1 << 23);
-	REFUSED_UMEM("unknown flags", .flags = 2);
+	REFUSED_UMEM("unknown flags", .flags = 16);
 	REFUSED_UMEM("reserved", .reserved = 1);
 	REFUSED_UMEM("memory is NULL", .memory_size = 4096);
 	CHECK(out == NULL);

@@ -52,6 +52,11 @@ TEST(long_and_short_packets_go_both_ways_in_small_frames)
 	both_ways_with_the_stack(2048, XSK_BIND_COPY, XSK_MODE_DRV);
 }
 
+TEST(long_and_short_packets_go_both_ways_in_unaligned_frames)
+{
+	both_ways_with_the_stack(3000, 0, XSK_MODE_DRV);
+}
+
 /* Many in flight, over the ends of rings and arrays of odd sizes. */
 TEST(packets_of_all_lengths_between_two_sockets_come_whole_in_order_and_once)
 {

@@ -37,7 +37,8 @@ static UNUSED struct end open_frags(const char *ifname, uint32_t frame_size, uin
 	struct end end = { NULL, NULL };
 
 	CHECK_OK(xsk_umem_create(&end.umem, &XSK_UMEM_PARAMS(.frame_count = 1024,
-		.frame_size = frame_size, .fill_size = 256, .comp_size = 256)));
+		.frame_size = frame_size, .fill_size = 256, .comp_size = 256,
+		.flags = frame_size & (frame_size - 1) ? XSK_UMEM_UNALIGNED : 0)));
 	CHECK_OK(xsk_socket_create(&end.socket, end.umem,
 				   &XSK_SOCKET_PARAMS(.rx_size = 256, .tx_size = 256)));
 	CHECK_EQ(xsk_rx_burst(end.socket, NULL, 0), 0);

@@ -5,9 +5,9 @@
 
 #include <linux/filter.h>
 
-static struct end open_asking(const char *ifname, uint32_t queue)
+static struct end open_asking_in(struct xsk_umem *umem, const char *ifname, uint32_t queue)
 {
-	struct end end = { small_umem(), NULL };
+	struct end end = { umem, NULL };
 	int answer;
 
 	CHECK_OK(xsk_socket_create(&end.socket, end.umem, NULL));
@@ -22,6 +22,11 @@ static struct end open_asking(const char *ifname, uint32_t queue)
 	return end;
 }
 
+static struct end open_asking(const char *ifname, uint32_t queue)
+{
+	return open_asking_in(small_umem(), ifname, queue);
+}
+
 /* The next packet; the case fails without. */
 static struct xsk_buf receive_buf(struct end *end)
 {
@@ -34,7 +39,7 @@ static struct xsk_buf receive_buf(struct end *end)
 	return buf;
 }
 
-TEST(the_hash_is_told_and_equal_for_packets_of_a_flow)
+static void tells_hashes(struct xsk_umem *umem)
 {
 	uint32_t hash, of, first = 0;
 	struct end end;
@@ -42,7 +47,7 @@ TEST(the_hash_is_told_and_equal_for_packets_of_a_flow)
 
 	make_pair(1);
 	stack = stack_open(XB);
-	end = open_asking(XA, 0);
+	end = open_asking_in(umem, XA, 0);
 	/* Often enough for each frame to be used again. */
 	for (uint32_t i = 0; i < 1500; i++) {
 		struct xsk_buf buf;
@@ -60,6 +65,21 @@ TEST(the_hash_is_told_and_equal_for_packets_of_a_flow)
 	close_end(&end);
 	/* Nothing is left of the program. */
 	CHECK_EQ(attached_id(XA), 0);
+}
+
+TEST(the_hash_is_told_and_equal_for_packets_of_a_flow)
+{
+	tells_hashes(small_umem());
+}
+
+TEST(the_hash_is_told_of_packets_in_unaligned_frames)
+{
+	struct xsk_umem *umem = NULL;
+
+	CHECK_OK(xsk_umem_create(&umem, &XSK_UMEM_PARAMS(
+		.flags = XSK_UMEM_UNALIGNED, .frame_count = 300, .frame_size = 2222,
+		.headroom = 9)));
+	tells_hashes(umem);
 }
 
 TEST(what_veth_has_not_is_no_data)

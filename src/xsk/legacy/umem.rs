@@ -71,6 +71,7 @@ impl Legacy {
 /// Registers the program's memory and makes its fill and completion ring.
 pub fn create_umem(request: UmemRequest) -> Result<Umem, Error> {
     let UmemRequest { memory: (base, bytes), mut config, .. } = request;
+    config.frame_stride = config.frame_size;
     let (fd, given) = match request.fd {
         Some(fd) => (OwnedFd::from_program(fd), true),
         None => (open_socket()?.0, false),

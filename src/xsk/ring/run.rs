@@ -155,12 +155,11 @@ impl Consumer<Desc> {
             return (span.count == 0).then_some((0, 0));
         }
         let mut bytes = 0;
-        let [mut from, mut more] = self.entries(span).map(<[Desc]>::iter);
-        for row in fill.places(room) {
-            for (place, desc) in row.iter_mut().zip(from.by_ref().chain(more.by_ref())) {
+        for (from, to) in span.indices().zip(room.indices()) {
+            if let Some(desc) = self.read(from) {
                 bytes += u64::from(desc.len);
                 // An offset above bit 48 is the packet's, not the frame's.
-                place.write(desc.addr & UNALIGNED_ADDR_MASK);
+                fill.write(to, desc.addr & UNALIGNED_ADDR_MASK);
             }
         }
         fill.give(room);
