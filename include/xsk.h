@@ -598,6 +598,12 @@ struct xsk_umem_params {
 	/** The same for the completion ring. */
 	uint32_t comp_size;
 	/**
+	 * The NUMA node whose memory is to be preferred, plus 1: `numa_node + 1` of the
+	 * interface's xsk_probe(). Where it has too little, or is none, other memory is
+	 * used, with a log line. Default 0, no preference. Not with `memory`.
+	 */
+	uint32_t numa_node;
+	/**
 	 * Bytes from the start of one frame to that of the next, from frame_size to 65536.
 	 * Default frame_size; another needs XSK_UMEM_UNALIGNED.
 	 */

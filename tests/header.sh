@@ -20,7 +20,7 @@ static void line(uint32_t level, const char *text, void *context)
 
 int use(struct xsk_umem *umem, struct xsk_socket *socket)
 {
-	struct xsk_umem_params params = { sizeof(params), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+	struct xsk_umem_params params = { sizeof(params), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
 	struct xdp_desc *desc = xsk_tx_desc(socket, 0);
 	const struct xdp_desc *received = xsk_rx_desc(socket, 0);
 	struct xsk_buf buf;

@@ -72,6 +72,10 @@ pub struct xsk_umem_params {
     pub fill_size: u32,
     /// The same for the completion ring.
     pub comp_size: u32,
+    /// The NUMA node whose memory is to be preferred, plus 1: `numa_node + 1` of the
+    /// interface's xsk_probe(). Where it has too little, or is none, other memory is
+    /// used, with a log line. Default 0, no preference. Not with `memory`.
+    pub numa_node: u32,
     /// Bytes from the start of one frame to that of the next, from frame_size to 65536.
     /// Default frame_size; another needs XSK_UMEM_UNALIGNED.
     pub frame_stride: u32,
@@ -213,6 +217,7 @@ pub(super) fn config(params: &xsk_umem_params) -> Result<UmemConfig, Error> {
         fill_size: params.fill_size,
         comp_size: params.comp_size,
         huge_pages: params.flags & XSK_UMEM_HUGE_PAGES != 0,
+        numa_node: params.numa_node.checked_sub(1),
         kernel_flags: metadata
             | if params.flags & XSK_UMEM_UNALIGNED != 0 { UMEM_UNALIGNED_CHUNKS } else { 0 },
         tx_metadata_len: if metadata == 0 { 0 } else { TX_METADATA_LEN },

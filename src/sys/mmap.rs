@@ -1,6 +1,6 @@
 //! Memory mappings that unmap themselves: packet memory and rings.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_ulong, c_void};
 use core::ptr::{self, NonNull};
 
 use super::errno::preserve_errno;
@@ -19,16 +19,49 @@ unsafe impl Send for Mmap {}
 // SAFETY: as above; a shared reference only tells where the mapping is.
 unsafe impl Sync for Mmap {}
 
+// <linux/mempolicy.h>; the libc crate has no names for them.
+const MPOL_F_NODE: c_ulong = 1 << 0;
+const MPOL_F_ADDR: c_ulong = 1 << 1;
+
 /// Size of a 2 MiB page, the only huge page asked for.
 pub const HUGE_PAGE: usize = 2 << 20;
 
 impl Mmap {
     /// Zeroed, populated memory that stays one with a forked child's, so that a
-    /// write after `fork` cannot move the parent off the pages the kernel pinned.
-    pub fn anonymous(len: usize, huge: bool) -> Result<Mmap, Errno> {
+    /// write after `fork` cannot move the parent off the pages the kernel pinned. With
+    /// a NUMA node to prefer, it is populated from there, when it is first touched.
+    pub fn anonymous(len: usize, huge: bool, node: Option<u32>) -> Result<Mmap, Errno> {
         let huge = if huge { libc::MAP_HUGETLB | libc::MAP_HUGE_2MB } else { 0 };
-        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_POPULATE | huge;
-        Mmap::map(len, flags, -1, 0)
+        let populate = if node.is_none() { libc::MAP_POPULATE } else { 0 };
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | populate | huge;
+        let mapping = Mmap::map(len, flags, -1, 0)?;
+        if let Some(node) = node {
+            mapping.prefer(node);
+        }
+        Ok(mapping)
+    }
+
+    /// Asks for pages of a NUMA node; `node_of` tells what came of it.
+    fn prefer(&self, node: u32) {
+        let Some(nodes) = 1u64.checked_shl(node) else { return };
+        let (addr, mode, nodes) = (self.addr.as_ptr(), libc::MPOL_PREFERRED, &raw const nodes);
+        // SAFETY: the mapping is ours. `nodes` has 64 bits; the kernel looks at one less
+        // than it is told.
+        preserve_errno(|| unsafe {
+            libc::syscall(libc::SYS_mbind, addr, self.len, mode, nodes, 65, 0)
+        });
+    }
+
+    /// The NUMA node that a page is on.
+    pub fn node_of(&self, offset: usize) -> Result<u32, Errno> {
+        let (addr, mut node) = (self.addr.as_ptr().wrapping_byte_add(offset), 0u32);
+        let flags = MPOL_F_NODE | MPOL_F_ADDR;
+        let (to, none) = (&raw mut node, ptr::null_mut::<c_void>());
+        // SAFETY: one number is written; the address is only looked up.
+        super::errno::check(|| unsafe {
+            libc::syscall(libc::SYS_get_mempolicy, to, none, 0, addr, flags) as c_int
+        })?;
+        Ok(node)
     }
 
     /// The part of `fd` at `offset`, shared with the kernel and populated.

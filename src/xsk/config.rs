@@ -33,6 +33,8 @@ pub struct UmemConfig {
     pub fill_size: u32,
     pub comp_size: u32,
     pub huge_pages: bool,
+    /// The node that the library's memory shall be on if it can.
+    pub numa_node: Option<u32>,
     /// `flags` and `tx_metadata_len` of the kernel's `struct xdp_umem_reg`.
     pub kernel_flags: u32,
     pub tx_metadata_len: u32,
@@ -133,6 +135,13 @@ impl UmemConfig {
     fn count_frames(&self, addr: usize, len: usize) -> Result<u32, Error> {
         let (page, size) = (process::page_size(), self.frame_size as usize);
         let stride = self.frame_stride as usize;
+        if self.numa_node.is_some() {
+            return fail!(
+                Errno::EINVAL,
+                "umem: numa_node is for memory that the library maps; numactl and mbind are for \
+                 yours"
+            );
+        }
         if self.huge_pages && !self.is_unaligned() {
             return fail!(
                 Errno::EINVAL,

@@ -77,6 +77,9 @@ impl Umem {
             }
             answer => answer.map_err(|e| explain_register(e, &config))?,
         };
+        if let (Some(mapping), Some(node)) = (&mapping, config.numa_node) {
+            check_node(mapping, node);
+        }
         let registrations = match spare {
             Some((spare, netns)) => Registrations::new(spare, netns),
             None => Registrations::none(),
@@ -223,9 +226,9 @@ impl Umem {
 }
 
 fn map(config: &UmemConfig) -> Result<(Mmap, bool), Error> {
-    let bytes = config.bytes() as usize;
+    let (bytes, node) = (config.bytes() as usize, config.numa_node);
     if config.huge_pages {
-        match Mmap::anonymous(bytes.next_multiple_of(HUGE_PAGE), true) {
+        match Mmap::anonymous(bytes.next_multiple_of(HUGE_PAGE), true, node) {
             Ok(mapping) => return Ok((mapping, true)),
             Err(e) => tell!(
                 Warn,
@@ -234,9 +237,21 @@ fn map(config: &UmemConfig) -> Result<(Mmap, bool), Error> {
             ),
         }
     }
-    match Mmap::anonymous(bytes, false) {
+    match Mmap::anonymous(bytes, false, node) {
         Ok(mapping) => Ok((mapping, false)),
         Err(e) => fail!(e, "umem: no memory for {bytes} bytes of frames: {e}"),
+    }
+}
+
+/// Says where memory is not on the node that it was to be on.
+fn check_node(mapping: &Mmap, node: u32) {
+    let mut samples = (0..mapping.len() / HUGE_PAGE + 1).map(|i| i * HUGE_PAGE);
+    if samples.any(|offset| offset < mapping.len() && mapping.node_of(offset) != Ok(node)) {
+        tell!(
+            Warn,
+            "umem: not all memory is on NUMA node {node}: it has too little, or there is no such \
+             node (numactl -H)"
+        );
     }
 }
 

@@ -2,6 +2,8 @@
 /* Packet memory: whose it is, how it is cut, and its frames. */
 #include "net.h"
 
+#include <sys/syscall.h>
+
 static char log_line[512];
 static uint32_t log_lines;
 
@@ -155,6 +157,169 @@ TEST(where_there_are_no_huge_pages_that_is_logged_and_normal_ones_are_used)
 	CHECK_EQ(umem_info_of(umem).frame_count, 512);
 	CHECK_EQ(umem_info_of(umem).memory_size, 512 * 4096);
 	works(umem);
+}
+
+#define HUGE_PAGES "/proc/sys/vm/nr_hugepages"
+
+/* A process that puts the number of huge pages back when the write end of a pipe is
+ * closed, by whatever death of this one. Gives that end. */
+static int lend_huge_pages(int more, pid_t *guard)
+{
+	FILE *file = fopen(HUGE_PAGES, "r");
+	char text[16], rest;
+	int before, ends[2];
+
+	if (!file || fscanf(file, "%d", &before) != 1)
+		SKIP("no " HUGE_PAGES);
+	fclose(file);
+	CHECK_OK(pipe2(ends, O_CLOEXEC));
+	*guard = fork();
+	CHECK(*guard >= 0);
+	snprintf(text, sizeof(text), "%d\n", *guard ? before + more : before);
+	if (*guard) {
+		close(ends[0]);
+		write_file(HUGE_PAGES, text);
+		return ends[1];
+	}
+	setsid();
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	close(ends[1]);
+	while (read(ends[0], &rest, 1) < 0 && errno == EINTR)
+		;
+	write_file(HUGE_PAGES, text);
+	_exit(0);
+}
+
+static int huge_pages_free(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	int free = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "HugePages_Free: %d", &free);
+	fclose(file);
+	return free;
+}
+
+static void uses_huge_pages(void)
+{
+	struct xsk_umem *umem;
+	struct xsk_umem_info info;
+	int free = huge_pages_free();
+	uint8_t *own;
+
+	CHECK_OK(xsk_log_set(keep_line, NULL, XSK_LOG_WARN));
+	umem = create((struct xsk_umem_params){ .flags = XSK_UMEM_HUGE_PAGES, .frame_count = 512 });
+	info = umem_info_of(umem);
+	CHECK_EQ(info.huge_pages, 1);
+	CHECK_EQ((uintptr_t)info.memory % (2 << 20), 0);
+	CHECK_EQ(huge_pages_free(), free - 1);
+	CHECK_EQ(info.free_frames, 512);
+	works(umem);
+	WAIT_FOR(huge_pages_free() == free, 1000);
+	/* Unaligned: the frame that would lie in two of them is not used. */
+	umem = create((struct xsk_umem_params){
+		.flags = XSK_UMEM_HUGE_PAGES | XSK_UMEM_UNALIGNED, .frame_count = 1000,
+		.frame_size = 3000 });
+	info = umem_info_of(umem);
+	CHECK_EQ(info.huge_pages, 1);
+	CHECK_EQ(info.frame_count, 1000);
+	CHECK_EQ(info.free_frames, 999);
+	for (uint32_t i = 0; i < 999; i++) {
+		uint64_t addr, first = (uintptr_t)info.memory, last;
+
+		CHECK_EQ(xsk_umem_alloc(umem, &addr, 1), 1);
+		first += addr;
+		last = first + 2999;
+		CHECK_EQ(first >> 21, last >> 21);
+	}
+	CHECK_OK(xsk_umem_destroy(umem));
+	/* The kernel lets go of a UMEM a little later. */
+	WAIT_FOR(huge_pages_free() == free, 1000);
+	/* The same of the program's own pages, which it says are such. */
+	own = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 21 << MAP_HUGE_SHIFT, -1, 0);
+	CHECK(own != MAP_FAILED);
+	umem = create((struct xsk_umem_params){
+		.flags = XSK_UMEM_HUGE_PAGES | XSK_UMEM_UNALIGNED, .memory = own + 1000,
+		.memory_size = 1000 * 3000, .frame_size = 3000 });
+	info = umem_info_of(umem);
+	CHECK_EQ(info.huge_pages, 1);
+	CHECK_EQ(info.free_frames, 999);
+	CHECK_OK(xsk_umem_destroy(umem));
+	CHECK_OK(munmap(own, 4 << 20));
+	WAIT_FOR(huge_pages_free() == free, 1000);
+	CHECK_EQ(log_lines, 0);
+}
+
+TEST(huge_pages_are_used_where_there_are_some)
+{
+	pid_t guard;
+	int lent = lend_huge_pages(4, &guard);
+
+	if (huge_pages_free() < 4)
+		SKIP("the kernel finds no memory for four huge pages");
+	uses_huge_pages();
+	close(lent);
+	join_child(guard);
+}
+
+/* The node that a byte is on. */
+static int node_of(const void *at)
+{
+	int node = -1;
+
+	if (syscall(SYS_get_mempolicy, &node, NULL, 0, at, 1 | 2 /* MPOL_F_NODE, _ADDR */) != 0)
+		SKIP("no get_mempolicy: the kernel has no NUMA");
+	return node;
+}
+
+/* How mbind sets a mapping up shows in /proc/self/numa_maps. */
+static void policy_of(const void *at, char *line, size_t size)
+{
+	FILE *file = fopen("/proc/self/numa_maps", "r");
+
+	while (file && fgets(line, (int)size, file))
+		if (strtoull(line, NULL, 16) == (uintptr_t)at)
+			break;
+	fclose(file);
+}
+
+TEST(memory_of_a_numa_node_is_preferred_and_where_there_is_none_that_is_logged)
+{
+	struct xsk_caps caps = { .size = sizeof(caps) };
+	struct xsk_umem *umem;
+	char line[512] = "";
+	int node = node_of(&caps);
+
+	CHECK_OK(xsk_log_set(keep_line, NULL, XSK_LOG_WARN));
+	umem = create((struct xsk_umem_params){
+		.frame_count = 1024, .numa_node = (uint32_t)node + 1 });
+	CHECK_EQ(log_lines, 0);
+	CHECK_EQ(node_of(umem_info_of(umem).memory), node);
+	policy_of(umem_info_of(umem).memory, line, sizeof(line));
+	CHECK(strstr(line, "prefer:"));
+	works(umem);
+	/* veth has no node, and no preference comes of it. */
+	make_pair(1);
+	CHECK_OK(xsk_probe(XA, &caps));
+	CHECK_EQ(caps.numa_node, -1);
+	umem = create((struct xsk_umem_params){
+		.frame_count = 64, .numa_node = (uint32_t)(caps.numa_node + 1) });
+	CHECK_EQ(log_lines, 0);
+	policy_of(umem_info_of(umem).memory, line, sizeof(line));
+	CHECK(strstr(line, "default"));
+	CHECK_OK(xsk_umem_destroy(umem));
+	link_delete(XA);
+	for (uint32_t wrong = 63; wrong <= 1000; wrong += 937) {
+		log_lines = 0;
+		umem = create((struct xsk_umem_params){ .frame_count = 64, .numa_node = wrong + 1 });
+		CHECK_EQ(log_lines, 1);
+		CHECK(strstr(log_line, "NUMA node") && strstr(log_line, wrong == 63 ? "63" : "1000"));
+		works(umem);
+	}
 }
 
 TEST(the_pool_gives_each_frame_once_and_takes_each_back)

@@ -78,7 +78,7 @@ fn try_sockets(fd: &OwnedFd, kernel: &mut Answers<Feature>) {
     // A fill ring without a UMEM is for a socket that shares another's.
     let ring = socket::create_ring(fd, RingKind::Fill, 1);
     kernel.note(Feature::SharedUmem, told(ring, Errno::EINVAL));
-    let Ok(memory) = Mmap::anonymous(process::page_size(), false) else { return };
+    let Ok(memory) = Mmap::anonymous(process::page_size(), false, None) else { return };
     kernel.note(Feature::UnalignedChunks, takes_umem(&memory, UMEM_UNALIGNED, 0));
     kernel.note(Feature::SoftwareChecksum, takes_umem(&memory, UMEM_TX_SW_CSUM, 0));
     let metadata = match takes_umem(&memory, UMEM_TX_METADATA_LEN, 16) {

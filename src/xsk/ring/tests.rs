@@ -16,7 +16,7 @@ struct Kernel {
 
 /// A mapping whose counters start at `start`; never unmapped, being a test's.
 fn memory(start: u32) -> (Mmap, Kernel) {
-    let map = Mmap::anonymous(4096, false).unwrap();
+    let map = Mmap::anonymous(4096, false, None).unwrap();
     let word = |offset: u64| {
         let at = map.addr().as_ptr().wrapping_byte_add(offset as usize).cast::<AtomicU32>();
         // SAFETY: inside the mapping, aligned, and used by this test's thread while
@@ -271,7 +271,7 @@ fn a_ring_that_is_absent_or_unmapped_gives_nothing() {
 #[test]
 fn offsets_outside_the_mapping_make_no_ring() {
     let over = |at: RingOffset, size| {
-        Producer::<u64>::over(Mmap::anonymous(4096, false).unwrap(), &at, size, None).err()
+        Producer::<u64>::over(Mmap::anonymous(4096, false, None).unwrap(), &at, size, None).err()
     };
     assert_eq!(over(AT, 4), None);
     assert_eq!(over(AT, 512), Some(Errno::EINVAL), "512 entries and 192 bytes do not fit");
