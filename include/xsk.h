@@ -188,6 +188,22 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
  */
 #define XSK_SOCKET_PREFER_BUSY_POLL (1 << 2)
 
+/**
+ * The socket will be bound to a queue that another socket with the same UMEM has: both
+ * send, and a program of the user's own (XSK_BIND_NO_PROGRAM, XSK_BIND_XSKMAP) says which
+ * of them gets a packet. The default program gives packets to one of them.
+ *
+ * A queue has one fill ring and one completion ring. This socket has none of its own,
+ * and uses from xsk_socket_bind() on those that are there, in the mode that is there.
+ * Hence the receive sides of a queue's sockets are driven by one thread at a time, as if
+ * they were one, and so are their transmit sides. Each packet call feeds and reaps for
+ * all of them: xsk_tx_pending() counts the packets of all. They are destroyed in any
+ * order, one at a time, while none of the others is used. A frame that the kernel fills
+ * for one in that very moment comes back with the last. Before Linux 6.4 the kernel keeps
+ * the first socket until then: take it out of an XSKMAP of your own before.
+ */
+#define XSK_SOCKET_SHARE_QUEUE (1 << 3)
+
 /** What xsk_socket_wait() waits for: a received packet. */
 #define XSK_WAIT_RX (1 << 0)
 
@@ -657,16 +673,22 @@ struct xsk_socket_params {
 	uint32_t size;
 	/**
 	 * XSK_SOCKET_RX_ONLY or XSK_SOCKET_TX_ONLY, neither for both ways;
-	 * XSK_SOCKET_PREFER_BUSY_POLL.
+	 * XSK_SOCKET_PREFER_BUSY_POLL; XSK_SOCKET_SHARE_QUEUE.
 	 */
 	uint32_t flags;
 	/** Default 2048; must be 0 for a socket that only sends. */
 	uint32_t rx_size;
 	/** Default 2048; must be 0 for a socket that only receives. */
 	uint32_t tx_size;
-	/** Default the UMEM's, or 1 for a socket that only sends. */
+	/**
+	 * Default the UMEM's, or 1 for a socket that only sends; 0 with
+	 * XSK_SOCKET_SHARE_QUEUE.
+	 */
 	uint32_t fill_size;
-	/** Default the UMEM's, or 1 for a socket that only receives. */
+	/**
+	 * Default the UMEM's, or 1 for a socket that only receives; 0 with
+	 * XSK_SOCKET_SHARE_QUEUE.
+	 */
 	uint32_t comp_size;
 	/**
 	 * Descriptors that one kick sends in copy mode: 32 to `tx_size`, Linux 6.17. Less
@@ -1288,9 +1310,14 @@ int xsk_socket_create(struct xsk_socket **out,
  * @param[in] params    read during the call only; NULL for the defaults
  * @retval 0           bound; packets arrive
  * @retval -EINVAL     a pointer is NULL, a parameter is out of range, there is no
- *                     such queue, or the driver refuses it
+ *                     such queue, or the driver refuses it; with
+ *                     XSK_SOCKET_SHARE_QUEUE, no socket with the UMEM has the queue, or
+ *                     it is bound in another mode; XSK_BIND_ZEROCOPY, and frames that
+ *                     lie in two pages
  * @retval -ENODEV     no interface has that name
- * @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
+ * @retval -EBUSY      the queue is taken and still was after retry_ms; a socket with
+ *                     the same UMEM has it, which takes XSK_SOCKET_SHARE_QUEUE, or has
+ *                     its packets from the default program already; another XDP
  *                     program is on the interface, or one of this library's that
  *                     differs, or has not XSK_BIND_SG or XSK_BIND_RX_METADATA: the
  *                     sentence says in what; or the socket is bound already

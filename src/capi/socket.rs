@@ -34,6 +34,19 @@ pub const XSK_SOCKET_TX_ONLY: u32 = 1 << 1;
 /// /sys/class/net/DEV/gro_flush_timeout (nanoseconds) after each poll, if
 /// napi_defer_hard_irqs beside it is not 0. Linux 5.11; needs CAP_NET_ADMIN.
 pub const XSK_SOCKET_PREFER_BUSY_POLL: u32 = 1 << 2;
+/// The socket will be bound to a queue that another socket with the same UMEM has: both
+/// send, and a program of the user's own (XSK_BIND_NO_PROGRAM, XSK_BIND_XSKMAP) says which
+/// of them gets a packet. The default program gives packets to one of them.
+///
+/// A queue has one fill ring and one completion ring. This socket has none of its own,
+/// and uses from xsk_socket_bind() on those that are there, in the mode that is there.
+/// Hence the receive sides of a queue's sockets are driven by one thread at a time, as if
+/// they were one, and so are their transmit sides. Each packet call feeds and reaps for
+/// all of them: xsk_tx_pending() counts the packets of all. They are destroyed in any
+/// order, one at a time, while none of the others is used. A frame that the kernel fills
+/// for one in that very moment comes back with the last. Before Linux 6.4 the kernel keeps
+/// the first socket until then: take it out of an XSKMAP of your own before.
+pub const XSK_SOCKET_SHARE_QUEUE: u32 = 1 << 3;
 
 /// What a socket is to be; 0 means default everywhere but in `size`.
 ///
@@ -44,15 +57,17 @@ pub struct xsk_socket_params {
     /// sizeof(struct xsk_socket_params).
     pub size: u32,
     /// XSK_SOCKET_RX_ONLY or XSK_SOCKET_TX_ONLY, neither for both ways;
-    /// XSK_SOCKET_PREFER_BUSY_POLL.
+    /// XSK_SOCKET_PREFER_BUSY_POLL; XSK_SOCKET_SHARE_QUEUE.
     pub flags: u32,
     /// Default 2048; must be 0 for a socket that only sends.
     pub rx_size: u32,
     /// Default 2048; must be 0 for a socket that only receives.
     pub tx_size: u32,
-    /// Default the UMEM's, or 1 for a socket that only sends.
+    /// Default the UMEM's, or 1 for a socket that only sends; 0 with
+    /// XSK_SOCKET_SHARE_QUEUE.
     pub fill_size: u32,
-    /// Default the UMEM's, or 1 for a socket that only receives.
+    /// Default the UMEM's, or 1 for a socket that only receives; 0 with
+    /// XSK_SOCKET_SHARE_QUEUE.
     pub comp_size: u32,
     /// Descriptors that one kick sends in copy mode: 32 to `tx_size`, Linux 6.17. Less
     /// bounds the time in the call, more saves calls. Default the whole TX ring where
@@ -144,9 +159,14 @@ pub unsafe extern "C" fn xsk_socket_create(
 /// @param[in] params    read during the call only; NULL for the defaults
 /// @retval 0           bound; packets arrive
 /// @retval -EINVAL     a pointer is NULL, a parameter is out of range, there is no
-///                     such queue, or the driver refuses it
+///                     such queue, or the driver refuses it; with
+///                     XSK_SOCKET_SHARE_QUEUE, no socket with the UMEM has the queue, or
+///                     it is bound in another mode; XSK_BIND_ZEROCOPY, and frames that
+///                     lie in two pages
 /// @retval -ENODEV     no interface has that name
-/// @retval -EBUSY      the queue is taken and still was after retry_ms; another XDP
+/// @retval -EBUSY      the queue is taken and still was after retry_ms; a socket with
+///                     the same UMEM has it, which takes XSK_SOCKET_SHARE_QUEUE, or has
+///                     its packets from the default program already; another XDP
 ///                     program is on the interface, or one of this library's that
 ///                     differs, or has not XSK_BIND_SG or XSK_BIND_RX_METADATA: the
 ///                     sentence says in what; or the socket is bound already
@@ -255,7 +275,7 @@ unsafe fn bind(
 
 pub(super) fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, Error> {
     const BOTH: u32 = XSK_SOCKET_RX_ONLY | XSK_SOCKET_TX_ONLY;
-    const KNOWN: u32 = BOTH | XSK_SOCKET_PREFER_BUSY_POLL;
+    const KNOWN: u32 = BOTH | XSK_SOCKET_PREFER_BUSY_POLL | XSK_SOCKET_SHARE_QUEUE;
     check_flags(params.flags, KNOWN, "xsk_socket_params.flags")?;
     let direction = match params.flags & BOTH {
         XSK_SOCKET_RX_ONLY => Direction::RxOnly,
@@ -275,6 +295,7 @@ pub(super) fn socket_config(params: &xsk_socket_params) -> Result<SocketConfig, 
         tx_size: params.tx_size,
         fill_size: params.fill_size,
         comp_size: params.comp_size,
+        joins: params.flags & XSK_SOCKET_SHARE_QUEUE != 0,
         sharers: 1,
         tx_budget: params.tx_budget,
         busy_poll: BusyPoll {

@@ -4,7 +4,7 @@
 use alloc::alloc::{Layout, alloc};
 use alloc::boxed::Box;
 use core::fmt;
-use core::ops::Deref;
+use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -153,6 +153,50 @@ impl<T> Apart<T> {
     pub fn as_ptr(&self) -> *mut T {
         // The struct is the value, at offset 0, and what pads it to whole lines.
         self.0.as_ptr().cast()
+    }
+}
+
+/// A value of its own cache lines that several owners use in turn. Whoever makes an
+/// alias sees to it that no two are used at the same time.
+pub struct InTurn<T> {
+    at: NonNull<T>,
+    home: Shared<Apart<T>>,
+}
+
+// SAFETY: its owners use the T in turn, whichever threads they are in.
+unsafe impl<T: Send> Send for InTurn<T> {}
+
+impl<T> InTurn<T> {
+    /// Moves a value to cache lines of its own, with one owner.
+    pub fn new(value: T) -> Result<InTurn<T>, Errno> {
+        let home = Apart::new(value)?;
+        Ok(InTurn {
+            at: NonNull::new(home.as_ptr()).ok_or(Errno::ENOMEM)?,
+            home: Shared::new(home)?,
+        })
+    }
+
+    /// Another owner.
+    pub fn alias(&self) -> InTurn<T> {
+        InTurn { at: self.at, home: self.home.clone() }
+    }
+}
+
+impl<T> Deref for InTurn<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: `home` keeps it, and no alias is used now.
+        unsafe { self.at.as_ref() }
+    }
+}
+
+impl<T> DerefMut for InTurn<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`, and `&mut self` makes this the only reference.
+        unsafe { self.at.as_mut() }
     }
 }
 

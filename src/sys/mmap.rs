@@ -1,6 +1,7 @@
 //! Memory mappings that unmap themselves: packet memory and rings.
 
 use core::ffi::{c_int, c_ulong, c_void};
+use core::mem;
 use core::ptr::{self, NonNull};
 
 use super::errno::preserve_errno;
@@ -80,6 +81,21 @@ impl Mmap {
         })?;
         let addr = NonNull::new(addr).ok_or(Errno::ENOMEM)?;
         Ok(Mmap { addr, len })
+    }
+
+    /// Maps the same part of another `fd` to the same place.
+    pub fn renew(&self, fd: RawFd, offset: u64) -> Result<(), Errno> {
+        let fresh = Mmap::of_fd(fd, self.len, offset)?;
+        let (flags, from, to) =
+            (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, fresh.addr.as_ptr(), self.addr.as_ptr());
+        super::errno::check(|| {
+            // SAFETY: two mappings of ours, and of the same pages: in one step the one
+            // takes the other's place.
+            let addr = unsafe { libc::mremap(from, self.len, self.len, flags, to) };
+            if addr == libc::MAP_FAILED { -1 } else { 0 }
+        })?;
+        mem::forget(fresh);
+        Ok(())
     }
 
     /// Where it starts; page-aligned.

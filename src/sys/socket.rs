@@ -91,6 +91,12 @@ pub fn map_ring(fd: RawFd, ring: RingKind, len: usize) -> Result<Mmap, Errno> {
     Mmap::of_fd(fd, len, ring.page_offset())
 }
 
+/// Keeps a queue's ring where it is mapped, through another socket on the queue.
+/// EBUSY before Linux 6.4, which maps no ring of a bound socket.
+pub fn renew_ring(map: &Mmap, fd: RawFd, ring: RingKind) -> Result<(), Errno> {
+    map.renew(fd, ring.page_offset())
+}
+
 /// Binds to a queue; `shared` is a bound socket whose UMEM is used too.
 pub fn bind(
     fd: RawFd,

@@ -98,6 +98,13 @@ impl Hold {
             None => Ok(()),
         }
     }
+
+    /// Directs a queue's packets to nobody.
+    pub fn remove(&self, queue_id: u32) {
+        if let Some(attachment) = &self.0 {
+            let _ = bpf::xskmap_remove(attachment.map.raw(), queue_id);
+        }
+    }
 }
 
 impl Drop for Hold {

@@ -89,11 +89,21 @@ impl Socket {
         };
         let queue = Queue { netns: self.netns, ifindex: device.ifindex, queue_id };
         let BindConfig { need_wakeup, sg, .. } = *config;
-        let to = Binding { fd: self.fd(), queue, copy, need_wakeup, sg };
+        let to = Binding {
+            fd: self.fd(),
+            queue,
+            copy,
+            need_wakeup,
+            sg,
+            joins: self.config().joins,
+            named: hold.is_some(),
+        };
+        let mut rings = self.queue_rings();
         let zero_copy = loop {
             let umem = &self.umem;
-            let answer =
-                umem.registrations().bind(&to, &mut self.registered, || umem.register(to.fd));
+            let answer = umem
+                .registrations()
+                .bind(&to, &mut rings, &mut self.registered, || umem.register(to.fd));
             let refused = match answer {
                 Ok(zero_copy) => break zero_copy,
                 Err(refused) => refused,
@@ -104,14 +114,10 @@ impl Socket {
                 let forced = config.copy == CopyMode::ZeroCopy;
                 return match refused {
                     Refused::Register(e) => Err(self.umem.explain_register(e)),
-                    Refused::OwnQueue => fail!(
-                        Errno::EBUSY,
-                        "bind: {place}: another socket with this UMEM has it: a queue takes one of \
-                         them"
-                    ),
                     Refused::Bind(e) => {
                         Err(explain(e, control, &ifname, queue_id, forced, config.retry_ms.into()))
                     }
+                    Refused::Because(errno, why) => refuse(errno, &place, why),
                 };
             }
             clock::nap_ms(1);
@@ -123,7 +129,11 @@ impl Socket {
             }
             _ => hold,
         };
-        self.umem.quarantine().release(&queue, self.umem.pool());
+        if to.joins {
+            self.join(rings);
+        } else {
+            self.umem.quarantine().release(&queue, self.umem.pool());
+        }
         let aligned = self.umem.geometry().is_aligned();
         let max_frags = if sg { chain::longest(device.ifindex, zero_copy, aligned) } else { 1 };
         self.set_bond(Bond {

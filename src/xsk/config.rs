@@ -229,6 +229,9 @@ pub struct SocketConfig {
     pub tx_size: u32,
     pub fill_size: u32,
     pub comp_size: u32,
+    /// It is for a queue that a socket with this UMEM has, and uses its fill and completion
+    /// ring.
+    pub joins: bool,
     /// How many sockets leave each other their part of the UMEM's frames; 0 is one.
     pub sharers: u32,
     /// Descriptors that one send moves in copy mode; 0 for a whole TX ring if the kernel
@@ -270,6 +273,16 @@ impl SocketConfig {
             );
         }
         self.busy_poll.check()?;
+        if self.joins {
+            return match self.fill_size | self.comp_size {
+                0 => Ok(self),
+                _ => fail!(
+                    Errno::EINVAL,
+                    "socket: fill_size and comp_size are given to a socket with \
+                     XSK_SOCKET_SHARE_QUEUE: the queue has these rings already"
+                ),
+            };
+        }
         // The kernel binds no socket without both, whatever the direction.
         default(&mut self.fill_size, if receives { umem.fill_size } else { 1 });
         default(&mut self.comp_size, if sends { umem.comp_size } else { 1 });

@@ -4,10 +4,14 @@ use core::mem::MaybeUninit;
 
 use crate::sys::Errno;
 use crate::sys::abi::{Desc, PKT_CONTD};
+use crate::sys::heap::InTurn;
+use crate::sys::socket::RingKind;
 use crate::xsk::chain;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::fours;
+use crate::xsk::frames::Ledger;
 use crate::xsk::packet::Buf;
+use crate::xsk::registrations::Heir;
 use crate::xsk::ring::{Consumer, Producer, Run, Span};
 use crate::xsk::side::Side;
 use crate::xsk::wake::{Kick, Waker};
@@ -29,6 +33,17 @@ impl RxSide {
     /// `target` is how many frames `burst` keeps with the kernel.
     pub(super) fn new(rx: Consumer<Desc>, fill: Producer<u64>, side: Side, target: u32) -> RxSide {
         RxSide { rx, fill, side, target, idle: 0 }
+    }
+
+    /// The fill ring and what is in it, for other sockets on the queue: their receive
+    /// sides and this one are used in turn.
+    pub(super) fn alias(&self) -> (Producer<u64>, InTurn<Ledger>) {
+        (self.fill.alias(), self.side.given.alias())
+    }
+
+    /// Uses the fill ring of another socket on the queue.
+    pub(super) fn join(&mut self, fill: Producer<u64>, given: InTurn<Ledger>, target: u32) {
+        (self.fill, self.side.given, self.target) = (fill, given, target);
     }
 
     /// What it has in common with the other side.
@@ -342,6 +357,12 @@ impl RxSide {
         for row in rx.entries(rx.unreleased()) {
             row.iter().for_each(|desc| side.reclaim(&[desc.addr]));
         }
+    }
+
+    /// Leaves the fill ring to the other sockets on the queue.
+    pub(super) fn leave(&mut self, heir: &Heir) -> Result<(), Errno> {
+        self.rx.unmap();
+        if heir.maps { self.fill.renew(heir.fd, RingKind::Fill) } else { Ok(()) }
     }
 
     /// Whether the rings are the program's structs, which may be gone by now.

@@ -2,7 +2,7 @@
 //! back, the way into it, and what is counted.
 
 use crate::sys::Errno;
-use crate::sys::heap::Shared;
+use crate::sys::heap::{InTurn, Shared};
 use crate::xsk::counters::Counters;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::fours;
@@ -18,7 +18,7 @@ pub struct Side {
     /// Frames at hand.
     pub(super) frames: FrameCache,
     /// Frames that the kernel got from the packet calls of this side.
-    pub(super) given: Ledger,
+    pub(super) given: InTurn<Ledger>,
     pub(super) waker: Waker,
     /// Buffers that a packet may have.
     pub(super) max_frags: u32,
@@ -32,7 +32,7 @@ impl Side {
         Ok(Side {
             geometry,
             frames: FrameCache::new(umem.pool().clone(), share)?,
-            given: Ledger::new(geometry.frame_count())?,
+            given: InTurn::new(Ledger::new(geometry.frame_count())?)?,
             waker,
             max_frags: 1,
             counters: Shared::new(Counters::default())?,

@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use core::mem::size_of;
 
 use crate::sys::abi::{Desc, MmapOffsets, RingOffset};
-use crate::sys::heap::{Apart, Shared, try_box};
+use crate::sys::heap::{Apart, InTurn, Shared};
 use crate::sys::socket::{self, Ready, RingKind};
 use crate::sys::{Errno, Mmap, OwnedFd, RawFd, genetlink};
 use crate::xsk::bind::{Bond, netns};
@@ -14,9 +14,11 @@ use crate::xsk::busy::BusyPoll;
 use crate::xsk::config::{KERNEL_TX_BUDGET, SocketConfig};
 use crate::xsk::counters::{Counters, Totals};
 use crate::xsk::error::{Error, error, fail};
+use crate::xsk::logger::tell;
 use crate::xsk::metadata::TxMetadata;
 use crate::xsk::program::hints::{self, Hint};
-use crate::xsk::ring::{Consumer, Lent, Producer};
+use crate::xsk::registrations::QueueRings;
+use crate::xsk::ring::{Consumer, Entry, Lent, Producer};
 use crate::xsk::rx::RxSide;
 use crate::xsk::side::Side;
 use crate::xsk::tx::TxSide;
@@ -56,7 +58,7 @@ impl Socket {
     pub fn create(umem: &Shared<Umem>, config: SocketConfig) -> Result<Socket, Error> {
         // What is wrong with it is said before a socket is asked for.
         let config = config.resolved(umem.config())?;
-        let (fd, netns, registered) = umem.socket()?;
+        let (fd, netns, registered) = umem.socket(config.joins)?;
         Socket::with(fd, netns, registered, umem, config)
     }
 
@@ -87,17 +89,11 @@ impl Socket {
             Err(e) => return fail!(e, "socket: this kernel is older than Linux 5.4: {e}"),
         };
         let (fill, comp) = (
-            ring(fd.raw(), RingKind::Fill, config.fill_size, &offsets, None, Producer::over)?,
-            ring(fd.raw(), RingKind::Comp, config.comp_size, &offsets, None, Consumer::over)?,
+            producer(fd.raw(), RingKind::Fill, config.fill_size, &offsets)?,
+            consumer(fd.raw(), RingKind::Comp, config.comp_size, &offsets)?,
         );
-        let rx = match config.rx_size {
-            0 => Consumer::absent().or_else(|e| out_of_memory(e, "socket"))?,
-            size => ring(fd.raw(), RingKind::Rx, size, &offsets, None, Consumer::over)?,
-        };
-        let tx = match config.tx_size {
-            0 => Producer::absent().or_else(|e| out_of_memory(e, "socket"))?,
-            size => ring(fd.raw(), RingKind::Tx, size, &offsets, None, Producer::over)?,
-        };
+        let rx = consumer(fd.raw(), RingKind::Rx, config.rx_size, &offsets)?;
+        let tx = producer(fd.raw(), RingKind::Tx, config.tx_size, &offsets)?;
         let fd = Shared::new(fd).or_else(|e| out_of_memory(e, "socket"))?;
         let mut socket = Socket::assemble(umem, fd, netns, config, Rings { rx, tx, fill, comp })?;
         socket.registered = registered;
@@ -115,9 +111,8 @@ impl Socket {
         let raised = set_tx_budget(fd.raw(), &config)?;
         config.busy_poll.set(fd.raw())?;
         let waker = Waker::new(fd.raw(), config.busy_poll.is_on());
-        let share = umem.geometry().frame_count() / config.sharers.max(1);
-        // Half of the frames at most wait for packets; the others are for sending.
-        let target = config.fill_size.min(share / 2).max(1);
+        let share = share(umem, &config);
+        let target = target(share, config.fill_size);
         let sides = || {
             let receiving = Side::new(umem, waker.clone(), share)?;
             let sending = Side::new(umem, waker.clone(), share)?;
@@ -171,6 +166,22 @@ impl Socket {
     /// What it is bound to.
     pub fn bond(&self) -> Option<&Bond> {
         self.bond.as_ref()
+    }
+
+    /// The rings and frames of its queue.
+    pub(super) fn queue_rings(&mut self) -> QueueRings {
+        let (rx, tx) = (self.rx.get_mut(), self.tx.get_mut());
+        QueueRings { fill: rx.alias(), comp: tx.alias(), metadata: tx.alias_metadata() }
+    }
+
+    /// From now on the socket uses the rings of a queue that has others.
+    pub(super) fn join(&mut self, rings: QueueRings) {
+        let QueueRings { fill: (fill, filled), comp: (comp, sent), metadata } = rings;
+        (self.config.fill_size, self.config.comp_size) = (fill.size(), comp.size());
+        let target = target(share(&self.umem, &self.config), fill.size());
+        self.rx.get_mut().join(fill, filled, target);
+        self.tx.get_mut().join(comp, sent);
+        self.tx.get_mut().set_metadata(metadata);
     }
 
     /// From now on the socket is bound.
@@ -262,15 +273,30 @@ impl Drop for Socket {
         if !rx.is_lent() {
             rx.reclaim_unread();
         }
+        let heir = self.fd.as_ref().and_then(|fd| self.umem.registrations().remove(fd.raw()));
+        if let Some(heir) = heir {
+            // The queue goes on without it: what is there is for others to reap.
+            if let (Err(_), Some(bond)) = (rx.leave(&heir).and(tx.leave(&heir)), &self.bond) {
+                // The mapping keeps the socket in the kernel: it shall get no packets.
+                if let (true, Some(hold)) = (self.config.direction.receives(), &bond.hold) {
+                    hold.remove(bond.queue.queue_id);
+                }
+                tell!(
+                    Warn,
+                    "{}: stays bound until the last of its sockets is destroyed (Linux 6.4)",
+                    bond.place
+                );
+            }
+            self.fd = None;
+            return;
+        }
         if !tx.is_lent() {
             tx.reclaim_sent();
         }
         // The queue is free when the descriptor and all mappings are gone.
         rx.unmap();
         tx.unmap();
-        if let Some(fd) = self.fd.take() {
-            self.umem.registrations().remove(fd.raw());
-        }
+        self.fd = None;
         match self.bond.as_ref().filter(|bond| bond.zero_copy) {
             // A device may write a while longer.
             Some(bond) => {
@@ -288,13 +314,51 @@ impl Drop for Socket {
 
 /// For packets with metadata, if there can be any.
 #[inline(never)]
-fn tx_metadata(umem: &Umem, tx_size: u32) -> Result<Option<Box<TxMetadata>>, Errno> {
-    match umem.area().filter(|_| umem.config().tx_metadata_len != 0 && tx_size != 0) {
+fn tx_metadata(umem: &Umem, tx_size: u32) -> Result<Option<InTurn<TxMetadata>>, Errno> {
+    match umem.area().filter(|_| umem.config().tx_metadata_len != 0) {
         Some(area) => {
             let frames = umem.geometry().frame_count();
-            TxMetadata::new(area, frames, tx_size).and_then(try_box).map(Some)
+            // One that only receives has it for others that send on its queue.
+            let size = if tx_size == 0 { umem.config().comp_size } else { tx_size };
+            TxMetadata::new(area, frames, size).and_then(InTurn::new).map(Some)
         }
         None => Ok(None),
+    }
+}
+
+/// How many of the UMEM's frames are there for a socket.
+fn share(umem: &Umem, config: &SocketConfig) -> u32 {
+    umem.geometry().frame_count() / config.sharers.max(1)
+}
+
+/// How many frames wait for packets: half of them at most; the others are for sending.
+fn target(share: u32, fill_size: u32) -> u32 {
+    fill_size.min(share / 2).max(1)
+}
+
+/// A ring of a socket, absent for 0 entries.
+fn producer<T: Entry>(
+    fd: RawFd,
+    kind: RingKind,
+    size: u32,
+    offsets: &MmapOffsets,
+) -> Result<Producer<T>, Error> {
+    match size {
+        0 => Producer::absent().or_else(|e| out_of_memory(e, "socket")),
+        size => ring(fd, kind, size, offsets, None, Producer::over),
+    }
+}
+
+/// The same for the other direction.
+fn consumer<T: Entry>(
+    fd: RawFd,
+    kind: RingKind,
+    size: u32,
+    offsets: &MmapOffsets,
+) -> Result<Consumer<T>, Error> {
+    match size {
+        0 => Consumer::absent().or_else(|e| out_of_memory(e, "socket")),
+        size => ring(fd, kind, size, offsets, None, Consumer::over),
     }
 }
 
@@ -307,9 +371,25 @@ pub(super) fn ring<R>(
     lent: Option<Lent>,
     over: impl FnOnce(Mmap, &RingOffset, u32, Option<Lent>) -> Result<R, Errno>,
 ) -> Result<R, Error> {
-    socket::create_ring(fd, kind, size)
-        .and_then(|()| map_ring(fd, kind, size, offsets, lent, over))
-        .map_err(|e| error!(e, "socket: the kernel makes no {kind:?} ring of {size} entries: {e}"))
+    let made = created(fd, kind, size, offsets).and_then(|(map, at)| over(map, at, size, lent));
+    made.map_err(|e| no_ring(e, kind, size))
+}
+
+#[inline(never)]
+fn created(
+    fd: RawFd,
+    kind: RingKind,
+    size: u32,
+    offsets: &MmapOffsets,
+) -> Result<(Mmap, &RingOffset), Errno> {
+    socket::create_ring(fd, kind, size)?;
+    mapping(fd, kind, size, offsets)
+}
+
+#[cold]
+#[inline(never)]
+fn no_ring(e: Errno, kind: RingKind, size: u32) -> Error {
+    error!(e, "socket: the kernel makes no {kind:?} ring of {size} entries: {e}")
 }
 
 /// Maps a ring that was created.
@@ -321,6 +401,18 @@ pub(super) fn map_ring<R>(
     lent: Option<Lent>,
     over: impl FnOnce(Mmap, &RingOffset, u32, Option<Lent>) -> Result<R, Errno>,
 ) -> Result<R, Errno> {
+    let (map, at) = mapping(fd, kind, size, offsets)?;
+    over(map, at, size, lent)
+}
+
+/// The mapping of a ring, and where the parts are in it.
+#[inline(never)]
+fn mapping(
+    fd: RawFd,
+    kind: RingKind,
+    size: u32,
+    offsets: &MmapOffsets,
+) -> Result<(Mmap, &RingOffset), Errno> {
     let (at, entry) = match kind {
         RingKind::Rx => (&offsets.rx, size_of::<Desc>()),
         RingKind::Tx => (&offsets.tx, size_of::<Desc>()),
@@ -328,7 +420,7 @@ pub(super) fn map_ring<R>(
         RingKind::Comp => (&offsets.comp, size_of::<u64>()),
     };
     let len = at.desc.saturating_add(u64::from(size) * entry as u64) as usize;
-    socket::map_ring(fd, kind, len).and_then(|map| over(map, at, size, lent))
+    Ok((socket::map_ring(fd, kind, len)?, at))
 }
 
 /// Lets one send move as much as was asked for in copy mode, or a whole TX ring, and says

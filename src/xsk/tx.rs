@@ -2,11 +2,12 @@
 
 mod chains;
 
-use alloc::boxed::Box;
 use core::mem::MaybeUninit;
 
 use crate::sys::Errno;
 use crate::sys::abi::{Desc, PKT_CONTD, TX_METADATA};
+use crate::sys::heap::InTurn;
+use crate::sys::socket::RingKind;
 use crate::xsk::chain;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::fours;
@@ -14,6 +15,7 @@ use crate::xsk::frames::Ledger;
 use crate::xsk::geometry::Geometry;
 use crate::xsk::metadata::{Request, TX_METADATA_LEN, TxMetadata};
 use crate::xsk::packet::{Buf, Stamp};
+use crate::xsk::registrations::Heir;
 use crate::xsk::ring::{Consumer, Producer, Span};
 use crate::xsk::side::Side;
 use crate::xsk::wake::{Kick, Waker};
@@ -27,7 +29,7 @@ pub struct TxSide {
     /// 6.17 does; before, it tells when it has taken all.
     tells: bool,
     /// What is asked for single packets; None where the UMEM has no room for that.
-    metadata: Option<Box<TxMetadata>>,
+    metadata: Option<InTurn<TxMetadata>>,
 }
 
 /// What one send moves in copy mode at least: the budget of Linux 5.10.
@@ -39,13 +41,29 @@ impl TxSide {
     }
 
     /// From now on something can be asked for single packets, if `metadata` is some.
-    pub(super) fn set_metadata(&mut self, metadata: Option<Box<TxMetadata>>) {
+    pub(super) fn set_metadata(&mut self, metadata: Option<InTurn<TxMetadata>>) {
         self.metadata = metadata;
     }
 
     /// What is asked for single packets, if the UMEM has room for it.
     pub(super) fn metadata(&mut self) -> Option<&mut TxMetadata> {
         self.metadata.as_deref_mut()
+    }
+
+    /// The completion ring and what will be in it, for other sockets on the queue: their
+    /// transmit sides and this one are used in turn.
+    pub(super) fn alias(&self) -> (Consumer<u64>, InTurn<Ledger>) {
+        (self.comp.alias(), self.side.given.alias())
+    }
+
+    /// What was asked for the packets in that ring, for the same.
+    pub(super) fn alias_metadata(&self) -> Option<InTurn<TxMetadata>> {
+        self.metadata.as_ref().map(InTurn::alias)
+    }
+
+    /// Uses the completion ring of another socket on the queue.
+    pub(super) fn join(&mut self, comp: Consumer<u64>, given: InTurn<Ledger>) {
+        (self.comp, self.side.given) = (comp, given);
     }
 
     /// What it has in common with the other side.
@@ -219,7 +237,7 @@ impl TxSide {
 
     /// Asks for something for a packet that is to be sent.
     pub fn request(&mut self, buf: &mut Buf, request: Request) -> Result<(), Error> {
-        let Some(metadata) = &self.metadata else {
+        let Some(metadata) = self.metadata.as_ref().filter(|_| self.sends()) else {
             return fail!(
                 Errno::EOPNOTSUPP,
                 "metadata: the frames have no room for it, or the socket only receives: the UMEM \
@@ -378,6 +396,17 @@ impl TxSide {
     pub(super) fn reclaim_sent(&mut self) {
         let TxSide { comp, side, .. } = self;
         comp.entries(comp.unreleased()).into_iter().for_each(|row| side.reclaim(row));
+    }
+
+    /// Puts the frames of packets back that the kernel will not send, and leaves the
+    /// completion ring to the other sockets on the queue.
+    pub(super) fn leave(&mut self, heir: &Heir) -> Result<(), Errno> {
+        let TxSide { tx, side, .. } = self;
+        for index in tx.unconsumed().indices() {
+            side.reclaim(tx.read(index).map(|desc| desc.addr).as_slice());
+        }
+        tx.unmap();
+        if heir.maps { self.comp.renew(heir.fd, RingKind::Comp) } else { Ok(()) }
     }
 
     /// Whether the rings are the program's structs, which may be gone by now.

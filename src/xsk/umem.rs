@@ -193,11 +193,11 @@ impl Umem {
     }
 
     /// A socket to make rings on, the namespace it is in, and whether the memory is
-    /// registered with it already.
-    pub(super) fn socket(&self) -> Result<(OwnedFd, u64, bool), Error> {
+    /// registered with it already, which it must not be if it `joins` another.
+    pub(super) fn socket(&self, joins: bool) -> Result<(OwnedFd, u64, bool), Error> {
         // The spare one may be of another namespace than this thread.
         let (fresh, netns) = open_socket()?;
-        match self.registrations.take_spare(netns) {
+        match if joins { None } else { self.registrations.take_spare(netns) } {
             Some(spare) => Ok((spare, netns, true)),
             None => Ok((fresh, netns, false)),
         }

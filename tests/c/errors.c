@@ -148,7 +148,7 @@ TEST(a_queue_that_a_socket_with_the_same_umem_has_is_refused_at_once)
 	end = open_end(XA, 0, 0, 0);
 	start = now_ms();
 	CHECK_FAILS(xsk_socket_open(&none, end.umem, XA, 0, NULL, NULL), -EBUSY, "queue 0", XA,
-		    "this UMEM", "takes one");
+		    "this UMEM", "XSK_SOCKET_SHARE_QUEUE");
 	CHECK_FAILS(xsk_socket_open(&none, end.umem, XA, 0, NULL,
 				    &XSK_BIND_PARAMS(.retry_ms = XSK_RETRY_NEVER)),
 		    -EBUSY, "this UMEM");
@@ -188,7 +188,7 @@ TEST(sizes_that_are_out_of_range_are_named_with_the_range)
 	REFUSED_SOCKET("tx_size 8388608", .tx_size = 1 << 23);
 	REFUSED_SOCKET("fill_size 100", .fill_size = 100);
 	REFUSED_SOCKET("comp_size 4294967295", .comp_size = UINT32_MAX);
-	REFUSED_SOCKET("unknown flags", .flags = 8);
+	REFUSED_SOCKET("unknown flags", .flags = 16);
 	REFUSED_BIND("unknown flags", .flags = 1u << 31);
 	REFUSED_BIND("exclude", .flags = XSK_BIND_COPY | XSK_BIND_ZEROCOPY);
 	REFUSED_BIND("exclude", .flags = XSK_BIND_SKB_MODE | XSK_BIND_DRV_MODE);

@@ -25,8 +25,9 @@ struct metadata {
 static struct xsk_umem *umem_with(uint32_t flags)
 {
 	struct xsk_umem *umem = NULL;
-	int answer = xsk_umem_create(&umem, &XSK_UMEM_PARAMS(.frame_count = 256, .headroom = 16,
-							     .frame_size = 2048, .flags = flags));
+	int answer = xsk_umem_create(&umem, &XSK_UMEM_PARAMS(
+		.frame_count = 256, .headroom = 16, .frame_size = 2048, .flags = flags,
+		.frame_stride = flags & XSK_UMEM_UNALIGNED ? 2500 : 0));
 
 	if (answer != 0) {
 		CHECK_EQ(answer, -EOPNOTSUPP);
@@ -218,28 +219,32 @@ TEST(times_of_completion_come_in_order_for_the_packets_that_asked)
 	close_end(&end);
 }
 
-TEST(a_packet_has_a_checksum_made_and_its_time_told)
+static void sums_and_times(uint32_t flags)
 {
 	struct xsk_tx_timestamp stamp = { 0, 0 };
 	uint8_t frame[FRAME_LEN];
 	struct xsk_buf buf;
 	struct end end;
-	uint64_t before;
+	uint64_t before, addrs[20];
 	int stack;
 
 	make_pair(1);
 	stack = stack_open(XB);
-	end = sender_with(XSK_UMEM_TX_METADATA | XSK_UMEM_TX_SW_CSUM, 64);
-	buf = new_packet(&end, 9);
-	CHECK_OK(xsk_buf_request_timestamp(end.socket, &buf, 77));
-	CHECK_OK(xsk_buf_request_checksum(end.socket, &buf, START, OFFSET));
-	before = tai_ns();
-	CHECK_EQ(xsk_tx_burst(end.socket, &buf, 1), 1);
-	receive_raw(stack, frame);
-	check_summed(frame, 9);
-	WAIT_FOR(xsk_tx_timestamps(end.socket, &stamp, 1) == 1, 1000);
-	CHECK_EQ(stamp.cookie, 77);
-	CHECK(stamp.time_ns >= before && stamp.time_ns <= tai_ns());
+	end = sender_with(XSK_UMEM_TX_METADATA | XSK_UMEM_TX_SW_CSUM | flags, 64);
+	/* The first frames would be in the same place if they were aligned. */
+	CHECK_EQ(xsk_umem_alloc(end.umem, addrs, COUNT(addrs)), COUNT(addrs));
+	for (uint32_t i = 0; i < 300; i++) {
+		buf = new_packet(&end, i);
+		CHECK_OK(xsk_buf_request_timestamp(end.socket, &buf, 77 + i));
+		CHECK_OK(xsk_buf_request_checksum(end.socket, &buf, START, OFFSET));
+		before = tai_ns();
+		CHECK_EQ(xsk_tx_burst(end.socket, &buf, 1), 1);
+		receive_raw(stack, frame);
+		check_summed(frame, i);
+		WAIT_FOR(xsk_tx_timestamps(end.socket, &stamp, 1) == 1, 1000);
+		CHECK_EQ(stamp.cookie, 77 + i);
+		CHECK(stamp.time_ns >= before && stamp.time_ns <= tai_ns());
+	}
 	/* A request holds for one packet, not for the next one in the frame. */
 	for (uint32_t i = 0; i < 300; i++) {
 		buf = new_packet(&end, i);
@@ -249,6 +254,75 @@ TEST(a_packet_has_a_checksum_made_and_its_time_told)
 		check_summed(frame, i);
 	}
 	CHECK_EQ(xsk_tx_timestamps(end.socket, &stamp, 1), 0);
+	CHECK_EQ(xsk_umem_free(end.umem, addrs, COUNT(addrs)), COUNT(addrs));
+	close_end(&end);
+}
+
+TEST(a_packet_has_a_checksum_made_and_its_time_told)
+{
+	sums_and_times(0);
+}
+
+TEST(a_packet_in_an_unaligned_frame_has_a_checksum_made_and_its_time_told)
+{
+	sums_and_times(XSK_UMEM_UNALIGNED);
+}
+
+TEST(of_two_sockets_on_a_queue_either_tells_the_times_of_both)
+{
+	struct xsk_tx_timestamp stamp;
+	struct end ends[2];
+	int stack;
+
+	make_pair(1);
+	stack = stack_open(XB);
+	ends[0] = ends[1] = sender_with(XSK_UMEM_TX_METADATA, 64);
+	CHECK_OK(xsk_socket_open(&ends[1].socket, ends[0].umem, XA, 0,
+				 &XSK_SOCKET_PARAMS(.flags = XSK_SOCKET_TX_ONLY |
+						    XSK_SOCKET_SHARE_QUEUE), NULL));
+	for (uint32_t i = 0; i < 400; i++) {
+		struct xsk_socket *one = ends[i & 1].socket, *other = ends[i >> 1 & 1].socket;
+		struct xsk_buf buf = new_packet(&ends[i & 1], i);
+
+		CHECK_OK(xsk_buf_request_timestamp(one, &buf, i));
+		CHECK_EQ(xsk_tx_burst(one, &buf, 1), 1);
+		CHECK_EQ(stack_receive(stack, 1000), i);
+		WAIT_FOR(xsk_tx_timestamps(other, &stamp, 1) == 1, 1000);
+		CHECK_EQ(stamp.cookie, i);
+	}
+	xsk_socket_destroy(ends[1].socket);
+	close_end(&ends[0]);
+}
+
+/* That one keeps the times, and has no TX ring to say how many. */
+TEST(the_times_of_a_socket_are_told_that_joined_one_that_only_receives)
+{
+	struct xsk_tx_timestamp stamps[128];
+	const uint32_t flags = XSK_UMEM_TX_METADATA;
+	struct end end = { umem_with(flags), NULL };
+	struct xsk_socket *receiver = NULL;
+	int stack;
+
+	make_pair(1);
+	stack = stack_open(XB);
+	CHECK_OK(xsk_socket_open(&receiver, end.umem, XA, 0,
+				 &XSK_SOCKET_PARAMS(.flags = XSK_SOCKET_RX_ONLY, .comp_size = 64),
+				 NULL));
+	CHECK_OK(xsk_socket_open(&end.socket, end.umem, XA, 0,
+				 &XSK_SOCKET_PARAMS(.flags = XSK_SOCKET_TX_ONLY |
+						    XSK_SOCKET_SHARE_QUEUE), NULL));
+	for (uint32_t i = 0; i < 100; i++) {
+		struct xsk_buf buf = new_packet(&end, i);
+
+		CHECK_OK(xsk_buf_request_timestamp(end.socket, &buf, i));
+		CHECK_EQ(xsk_tx_burst(end.socket, &buf, 1), 1);
+		CHECK_EQ(stack_receive(stack, 1000), i);
+	}
+	WAIT_FOR(xsk_tx_pending(end.socket) == 0, 1000);
+	CHECK_EQ(xsk_tx_timestamps(end.socket, stamps, 128), 100);
+	for (uint32_t i = 0; i < 100; i++)
+		CHECK_EQ(stamps[i].cookie, i);
+	xsk_socket_destroy(receiver);
 	close_end(&end);
 }
 

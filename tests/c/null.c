@@ -232,7 +232,7 @@ static void nonsense(struct xsk_umem *umem, struct xsk_socket *sock)
 
 		if (bit > 2)
 			REFUSED(xsk_umem_create(&new_umem, &XSK_UMEM_PARAMS(.flags = flags)), "flags");
-		if (bit > 2)
+		if (bit > 3)
 			REFUSED(xsk_socket_create(&new_sock, umem, &XSK_SOCKET_PARAMS(.flags = flags)),
 				"flags");
 		if (bit > 8)

@@ -187,6 +187,73 @@ TEST(a_socket_of_the_drop_in_takes_packets_in_several_buffers)
 	CHECK_EQ(attached_id(XA), 0);
 }
 
+/* Two sockets on a queue, frames of 2200 bytes, and one of the native calls' own beside. */
+TEST(native_calls_work_on_unaligned_frames_and_on_a_queue_that_is_shared)
+{
+	enum { SIZE = 2200, OFFSET = 200, AREA = FRAMES * FRAME / SIZE * SIZE };
+	struct xsk_umem_opts umem_opts = { .sz = sizeof(umem_opts), .size = AREA, .fill_size = 64,
+					   .frame_size = SIZE,
+					   .flags = XDP_UMEM_UNALIGNED_CHUNK_FLAG };
+	struct xsk_socket_opts opts = { .sz = sizeof(opts), .rx = &rx, .tx = &tx, .tx_size = 64 };
+	struct xsk_ring_prod tx2;
+	struct xsk_socket_opts second = { .sz = sizeof(second), .tx = &tx2, .tx_size = 64 };
+	uint8_t *area = new_area();
+	struct xsk_umem *umem = xsk_umem__create_opts(area, &fill, &comp, &umem_opts);
+	struct xsk_socket *socks[3] = { NULL };
+	uint64_t addrs[8];
+	int stack, other;
+
+	make_pair(1);
+	shell("ip link add ya type veth peer name yb && ip link set ya up && ip link set yb up");
+	stack = stack_open(XB);
+	other = stack_open("yb");
+	CHECK(umem != NULL);
+	socks[0] = xsk_socket__create_opts(XA, 0, umem, &opts);
+	socks[1] = xsk_socket__create_opts(XA, 0, umem, &second);
+	CHECK(socks[0] && socks[1]);
+	CHECK_EQ(umem_info_of(umem).frame_size, SIZE);
+	CHECK_FAILS(xsk_socket_open(&socks[2], umem, XA, 0,
+				    &XSK_SOCKET_PARAMS(.flags = XSK_SOCKET_SHARE_QUEUE |
+							XSK_SOCKET_TX_ONLY), NULL),
+		    -EINVAL, "queue 0");
+	CHECK_OK(xsk_socket_open(&socks[2], umem, "ya", 0,
+				 &XSK_SOCKET_PARAMS(.flags = XSK_SOCKET_TX_ONLY), NULL));
+	for (uint32_t i = 0; i < 300; i++) {
+		const struct xdp_desc *run;
+		struct xdp_desc desc = { .addr = (i % 8 * SIZE) |
+						 (uint64_t)OFFSET << XSK_UNALIGNED_BUF_OFFSET_SHIFT };
+		uint8_t *data = xsk_umem_data(umem, desc.addr);
+
+		CHECK(data == area + i % 8 * SIZE + OFFSET);
+		CHECK(data == xsk_umem__get_data(area, xsk_umem__add_offset_to_addr(desc.addr)));
+		desc.len = write_frame(data, i, 1000);
+		CHECK_EQ(xsk_tx_put(socks[i % 3], &desc, 1), 1);
+		CHECK_EQ(xsk_tx_kick(socks[i % 3], 0), XSK_KICK_DONE);
+		CHECK_EQ(stack_receive(i % 3 == 2 ? other : stack, 1000), i);
+		/* The first two have one completion ring. */
+		CHECK_EQ(xsk_comp_get(socks[i % 3 == 2 ? 2 : !(i % 3)], addrs, 1), 1);
+		CHECK_EQ(addrs[0], desc.addr);
+		if (i < 8) {
+			addrs[0] = (16 + i) * SIZE;
+			CHECK_EQ(xsk_fill_put(socks[0], addrs, 1), 1);
+		}
+		stack_send(stack, i);
+		CHECK_EQ(xsk_socket_wait(socks[0], XSK_WAIT_RX, 1000), XSK_WAIT_RX);
+		CHECK_EQ(xsk_rx_recycle_run(socks[0], 8, &run), 1);
+		CHECK_EQ(run->addr >> XSK_UNALIGNED_BUF_OFFSET_SHIFT, 256);
+		CHECK_EQ(read_frame(xsk_umem_data(umem, run->addr), run->len), i);
+		CHECK_EQ(xsk_rx_recycle_run(socks[0], 8, &run), 0);
+	}
+	CHECK(xsk_umem_data(umem, AREA) == NULL);
+	CHECK(xsk_umem_data(umem, (AREA - OFFSET) |
+				  (uint64_t)OFFSET << XSK_UNALIGNED_BUF_OFFSET_SHIFT) == NULL);
+	CHECK_EQ(xsk_umem_alloc(umem, addrs, 1), 0);
+	CHECK_EQ(xsk_umem_free(umem, &addrs[0], 1), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		xsk_socket_destroy(socks[i]);
+	CHECK_OK(xsk_umem_destroy(umem));
+}
+
 /* The program is refused when the socket is bound already, and a binding is for good. */
 TEST(a_umem_keeps_its_frames_when_a_socket_fails_after_binding)
 {

@@ -166,6 +166,70 @@ WIRED(two_queues_of_virtio_move_packets_both_ways_without_a_copy)
 	both_ways("mq0", "mq1", 2, XSK_BIND_ZEROCOPY, 1);
 }
 
+static struct end open_unaligned(const char *name)
+{
+	struct end end = { NULL, NULL };
+
+	CHECK_OK(xsk_umem_create(&end.umem, &XSK_UMEM_PARAMS(
+		.flags = XSK_UMEM_UNALIGNED | XSK_UMEM_HUGE_PAGES, .frame_count = 1000,
+		.frame_size = 3000, .fill_size = 256, .comp_size = 256)));
+	if (!umem_info_of(end.umem).huge_pages)
+		SKIP("no huge pages are free");
+	CHECK_OK(xsk_socket_create(&end.socket, end.umem, NULL));
+	CHECK_EQ(xsk_rx_burst(end.socket, NULL, 0), 0);
+	CHECK_OK(xsk_socket_bind(end.socket, name, 0, &XSK_BIND_PARAMS(.flags = XSK_BIND_ZEROCOPY)));
+	return end;
+}
+
+/* Most frames lie in two pages of 4096 bytes, which lie in one of 2 MiB. */
+WIRED(unaligned_frames_on_huge_pages_move_packets_both_ways_without_a_copy)
+{
+	struct card cards[2] = { { .name = "zc0", .queues = 1 }, { .name = "zc1", .queues = 1 } };
+	struct way ways[2];
+
+	need_zero_copy("zc0");
+	for (uint32_t i = 0; i < 2; i++)
+		cards[i].ends[0] = open_unaligned(cards[i].name);
+	move_both_ways(&cards[0], &cards[1], ways);
+	for (uint32_t i = 0; i < 2; i++) {
+		CHECK_EQ(info_of(cards[i].ends[0].socket).zero_copy, 1);
+		CHECK_EQ(stats_of(cards[i].ends[0].socket).rx_invalid_descs, 0);
+		CHECK_EQ(stats_of(cards[i].ends[0].socket).tx_invalid_descs, 0);
+		close_card(&cards[i]);
+	}
+}
+
+WIRED(two_sockets_of_a_queue_send_without_a_copy_and_either_goes_first)
+{
+	for (uint32_t round = 0; round < 2; round++) {
+		struct card a, b;
+		struct end ends[2];
+
+		need_zero_copy("zc0");
+		a = open_card("zc0", 1, XSK_BIND_ZEROCOPY);
+		b = open_card("zc1", 1, XSK_BIND_ZEROCOPY);
+		ends[0] = ends[1] = a.ends[0];
+		CHECK_OK(xsk_socket_open(&ends[1].socket, a.ends[0].umem, "zc0", 0,
+					 &XSK_SOCKET_PARAMS(.flags = XSK_SOCKET_SHARE_QUEUE |
+							    XSK_SOCKET_TX_ONLY), NULL));
+		CHECK_EQ(info_of(ends[1].socket).zero_copy, 1);
+		WAIT_FOR(has_carrier("zc0") && has_carrier("zc1"), 20000);
+		/* More packets than frames: those of one are reaped by the other, too. */
+		for (uint32_t i = 0; i < 1200; i++) {
+			end_send(&ends[i / 100 % 2], i);
+			CHECK_EQ(end_receive(&b.ends[0], 5000), i);
+		}
+		xsk_socket_destroy(ends[round].socket);
+		for (uint32_t i = 0; i < 600; i++) {
+			end_send(&ends[!round], i);
+			CHECK_EQ(end_receive(&b.ends[0], 5000), i);
+		}
+		a.ends[0].socket = ends[!round].socket;
+		close_card(&a);
+		close_card(&b);
+	}
+}
+
 WIRED(copy_mode_reaches_zero_copy_and_the_other_way_round)
 {
 	struct card a, b;

@@ -18,7 +18,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sys::abi::{RING_NEED_WAKEUP, RingOffset};
 use crate::sys::heap::{Apart, Shared};
-use crate::sys::{Errno, Mmap};
+use crate::sys::socket::{self, RingKind};
+use crate::sys::{Errno, Mmap, RawFd};
 
 pub use consumer::Consumer;
 pub use entry::Entry;
@@ -62,15 +63,16 @@ impl Ring {
         }
     }
 
-    /// A ring of `size` entries of T in `map`, whose parts lie where `at` says.
-    fn new<T>(map: &Mmap, at: &RingOffset, size: u32) -> Result<Ring, Errno> {
+    /// A ring of `size` entries of `entry` bytes in `map`, whose parts lie where `at` says.
+    #[inline(never)]
+    fn new(map: &Mmap, at: &RingOffset, size: u32, entry: usize) -> Result<Ring, Errno> {
         let place = |offset: u64, bytes: usize, align: usize| {
             let offset = usize::try_from(offset).ok()?;
             let fits = offset.checked_add(bytes)? <= map.len() && offset % align == 0;
             fits.then(|| NonNull::new(map.addr().as_ptr().wrapping_byte_add(offset)))?
         };
         let word = |offset| place(offset, 4, 4).map(NonNull::cast::<AtomicU32>);
-        let bytes = (size as usize).checked_mul(size_of::<T>()).ok_or(Errno::EOVERFLOW)?;
+        let bytes = (size as usize).checked_mul(entry).ok_or(Errno::EOVERFLOW)?;
         let ring = || {
             Some(Ring {
                 cached_prod: 0,
@@ -79,7 +81,7 @@ impl Ring {
                 size,
                 producer: word(at.producer)?,
                 consumer: word(at.consumer)?,
-                slots: place(at.desc, bytes, align_of::<T>())?,
+                slots: place(at.desc, bytes, align_of::<u64>())?,
                 flags: word(at.flags)?,
             })
         };
@@ -176,6 +178,7 @@ pub struct Place<T> {
 unsafe impl<T: Send> Send for Place<T> {}
 
 impl<T: Entry> Place<T> {
+    #[inline(never)]
     fn absent() -> Result<Place<T>, Errno> {
         Place::new(Ring::absent(), None, None)
     }
@@ -196,7 +199,9 @@ impl<T: Entry> Place<T> {
     }
 
     fn over(map: Mmap, at: &RingOffset, size: u32, lent: Option<Lent>) -> Result<Place<T>, Errno> {
-        Place::new(Ring::new::<T>(&map, at, size)?, Some(Shared::new(map)?), lent)
+        const { assert!(align_of::<T>() == align_of::<u64>()) };
+        let ring = Ring::new(&map, at, size, size_of::<T>())?;
+        Place::new(ring, Some(Shared::new(map)?), lent)
     }
 
     /// The same ring once more, for another socket on the queue. The two must not be
@@ -257,6 +262,11 @@ impl<T: Entry> Place<T> {
         // SAFETY: inside the mapping, and any bytes are a T: descriptors and
         // addresses are integers.
         self.slot(index).map(|slot| unsafe { slot.read() })
+    }
+
+    /// Keeps the mapping alive through another socket on the queue.
+    pub fn renew(&self, fd: RawFd, kind: RingKind) -> Result<(), Errno> {
+        self.map.as_ref().map_or(Ok(()), |map| socket::renew_ring(map, fd, kind))
     }
 
     /// Ends the mapping; from now on the ring is absent.
