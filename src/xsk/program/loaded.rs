@@ -224,7 +224,7 @@ pub fn not_loaded(e: Errno, what: &str) -> Error {
             "CAP_BPF and CAP_NET_ADMIN are missing (before Linux 5.8 CAP_SYS_ADMIN; before 5.11 \
              also a too small RLIMIT_MEMLOCK). Or bind with XSK_BIND_NO_PROGRAM or XSK_BIND_XSKMAP",
         ),
-        Errno::EACCES => (e, "rules and filters need CAP_PERFMON too"),
+        Errno::EACCES => (e, "rules and filters need CAP_PERFMON too, or the verifier refuses it"),
         // Limits of the verifier: instructions, and (EFAULT) jumps that wait for it.
         Errno::E2BIG | Errno::EFAULT => (Errno::E2BIG, "too complex for it, take fewer rules"),
         _ => (e, "the kernel refuses"),
