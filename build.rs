@@ -28,8 +28,8 @@ fn main() {
     config.after_includes = config.after_includes.map(|text| text.replace("@VERSIONS@", &versions));
     // The native C interface and no more, in the order in which the header tells of it.
     let told = [
-        "errmsg", "umem", "bind", "socket", "program", "stats", "packet", "metadata", "rx", "tx",
-        "run", "ring", "kick", "port", "grant", "k8s", "log", "probe",
+        "errmsg", "umem", "bind", "socket", "program", "attach", "stats", "packet", "metadata",
+        "rx", "tx", "run", "ring", "kick", "port", "grant", "k8s", "log", "probe",
     ];
     let builder =
         cbindgen::Builder::new().with_config(config).with_src(root.join("src/xsk/packet.rs"));

@@ -246,6 +246,65 @@ struct sock_filter;	/* an instruction of classic BPF: <linux/filter.h> */
  */
 #define XSK_PRESET_UDP_PORT 2
 
+/** `xsk_attach_info.kind`: no program is on the interface. */
+#define XSK_KIND_NONE 0
+
+/** `xsk_attach_info.kind`: one that this process may not look at. */
+#define XSK_KIND_UNKNOWN 1
+
+/** `xsk_attach_info.kind`: this library's default program. */
+#define XSK_KIND_DEFAULT 2
+
+/** `xsk_attach_info.kind`: rules of xsk_program_create(). */
+#define XSK_KIND_RULES 3
+
+/** `xsk_attach_info.kind`: a filter of xsk_program_create(). */
+#define XSK_KIND_FILTER 4
+
+/**
+ * `xsk_attach_info.kind`: libxdp's default program for AF_XDP, attached by libxdp or by
+ * this library's drop-in for it.
+ */
+#define XSK_KIND_LIBXDP 5
+
+/**
+ * `xsk_attach_info.kind`: libxdp's dispatcher, which runs several programs in turn.
+ */
+#define XSK_KIND_DISPATCHER 6
+
+/** `xsk_attach_info.kind`: somebody else's. */
+#define XSK_KIND_FOREIGN 7
+
+/** `xsk_attach_info.held`: not known. */
+#define XSK_HELD_UNKNOWN 0
+
+/**
+ * `xsk_attach_info.held`: by a BPF link; it goes with the last process or pin that has
+ * that.
+ */
+#define XSK_HELD_LINK 1
+
+/**
+ * `xsk_attach_info.held`: over netlink; it stays until somebody takes it off.
+ */
+#define XSK_HELD_NETLINK 2
+
+/**
+ * `xsk_attach_info.join`: a socket of this library's that wants an equal program: the
+ * default one for XSK_KIND_DEFAULT, XSK_KIND_LIBXDP and XSK_KIND_DISPATCHER, else equal
+ * rules or an equal filter.
+ */
+#define XSK_JOIN_EQUAL (1 << 0)
+
+/** `xsk_attach_info.join`: programs that use libxdp. */
+#define XSK_JOIN_LIBXDP (1 << 1)
+
+/**
+ * `xsk_attach_info.join`: a socket with XSK_BIND_XSKMAP and one of xskmaps[], which
+ * xsk_xskmap_of_program() opens.
+ */
+#define XSK_JOIN_XSKMAP (1 << 2)
+
 /** `xdp_mode`: no default program is used by this socket. */
 #define XSK_MODE_NONE 0
 
@@ -732,6 +791,25 @@ struct xsk_bind_params {
 	 * may be destroyed after the call. NULL: the default program.
 	 */
 	const struct xsk_program *program;
+	/**
+	 * A folder in a BPF file system, such as "/sys/fs/bpf/capture": the program that is
+	 * pinned there is used if it is equal to the wanted one, and it takes no capability
+	 * to attach or join it; if nothing is pinned there, the program is attached or
+	 * joined as ever, and pinned, see xsk_program_pin(). So a process that is started
+	 * again finds its program, which has never left the interface. NULL: none.
+	 */
+	const char *pin_path;
+	/**
+	 * The id of a program on the interface, whose ever that is, that is to be taken off
+	 * for this one: xsk_attach_query() tells it. Any other stays there, and so does
+	 * everything if this process has the interface's program already. In between some
+	 * packets go to the kernel. If this library's cannot be attached then, the other is
+	 * put back, unless it hung on a link, which its owner still has, but with nothing on
+	 * it. Needs CAP_SYS_ADMIN. 0: none.
+	 */
+	uint32_t replace_id;
+	/** 0. */
+	uint32_t reserved;
 };
 
 /**
@@ -840,6 +918,58 @@ struct xsk_counter {
 	uint64_t packets;
 	/** Bytes of them, from the Ethernet header on. */
 	uint64_t bytes;
+};
+
+/** An XSKMAP. */
+struct xsk_attach_map {
+	/** Its id (bpftool map). */
+	uint32_t id;
+	/** Queues that have a place in it are below this. */
+	uint32_t max_entries;
+	/**
+	 * The program that looks into it: that on the interface, or one in its dispatcher.
+	 */
+	uint32_t program_id;
+	/** Its name. */
+	char name[16];
+};
+
+/** What is on an interface. */
+struct xsk_attach_info {
+	/** sizeof(struct xsk_attach_info), set by the caller. */
+	uint32_t size;
+	/** The interface's index. */
+	uint32_t ifindex;
+	/**
+	 * The program's id (bpftool prog); 0 if there is none, and then all that follows.
+	 */
+	uint32_t program_id;
+	/**
+	 * XSK_MODE_DRV, XSK_MODE_SKB or XSK_MODE_HW. Of a program in the device and one
+	 * beside it this is the latter; xsk_probe() lists both.
+	 */
+	uint32_t mode;
+	/** Its name; empty if this process may not look. */
+	char name[16];
+	/** XSK_KIND_... */
+	uint32_t kind;
+	/**
+	 * The flags that it was attached with, if it is this library's: XSK_BIND_SG,
+	 * XSK_BIND_RX_METADATA.
+	 */
+	uint32_t bind_flags;
+	/** XSK_HELD_... */
+	uint32_t held;
+	/** The link's id (bpftool link), for XSK_HELD_LINK. */
+	uint32_t link_id;
+	/** XSK_JOIN_...: who could join; 0: nobody, or that is not known. */
+	uint32_t join;
+	/** Programs in it, for XSK_KIND_DISPATCHER; Linux 5.13. */
+	uint32_t component_count;
+	/** XSKMAPs that it has, or the programs in it. */
+	uint32_t xskmap_count;
+	/** The first eight of them. */
+	struct xsk_attach_map xskmaps[8];
 };
 
 /** Counters of a socket, from its creation on. */
@@ -1302,7 +1432,9 @@ int xsk_socket_create(struct xsk_socket **out,
  * the parameters, or the default one, by which what arrives on a queue that has a
  * socket goes there and the rest to the kernel. The program is attached by a BPF link,
  * and joined where another socket or process has attached an equal one already; it
- * leaves with the last of them, however that ends.
+ * leaves with the last of them, however that ends. libxdp's default program, by itself or
+ * in libxdp's dispatcher, is joined too by who wants the default one. Any other program
+ * stays where it is, and the call fails, unless replace_id in params has its id.
  *
  * @param[in] socket    a socket that is not bound
  * @param[in] ifname    the interface, in this thread's network namespace
@@ -1324,9 +1456,12 @@ int xsk_socket_create(struct xsk_socket **out,
  * @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
  *                     kernel has no XSK_BIND_SG (before Linux 6.6), or no
  *                     XSK_BIND_RX_METADATA (before 6.3)
- * @retval <0          the driver takes no program: the sentence has its words
+ * @retval -EEXIST     the folder of pin_path holds something else
+ * @retval -ENXIO      what is pinned there is on no interface any more
+ * @retval <0          the driver takes no program: the sentence has its words; or
+ *                     what xsk_program_pin() fails with
  * @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
- *                     or CAP_SYS_ADMIN to join that of another process
+ *                     or CAP_SYS_ADMIN to join or replace that of another process
  * @retval -EACCES     CAP_PERFMON is missing, which rules and filters need
  * @retval -E2BIG      the XSKMAP has no place for the queue, or the program is too
  *                     complex for the kernel
@@ -1494,6 +1629,101 @@ int xsk_program_replace(struct xsk_socket *socket,
 int xsk_program_counters(const struct xsk_socket *socket,
 			 struct xsk_counter *counters,
 			 uint32_t n);
+
+/**
+ * Asks which XDP program is on an interface, what holds it there, and who could join it.
+ *
+ * Nothing is changed. What xsk_socket_bind() does with what is there: a program of this
+ * library's, and libxdp's default one, is joined if it is equal to the wanted one; any
+ * other stays, and is an error, unless `replace_id` has its id.
+ *
+ * @param[in]  ifname  the interface, in this thread's network namespace
+ * @param[out] info    its `size` set by the caller; the rest is filled in
+ * @retval 0        done. Without CAP_SYS_ADMIN the id and the mode are told, and the
+ *                  rest is unknown
+ * @retval -EINVAL  a pointer is NULL, info->size is not set, or ifname is no name
+ * @retval -ENODEV  no interface has that name
+ * @retval -EMFILE  no file descriptor is left
+ * @note Threads: any. It looks at each BPF link of the system; not for the data path.
+ */
+int xsk_attach_query(const char *ifname,
+		     struct xsk_attach_info *info);
+
+/**
+ * Opens an XSKMAP that is pinned in a BPF file system, for XSK_BIND_XSKMAP.
+ *
+ * @param[in] path  where
+ * @return the map's descriptor, to be closed by the caller once sockets are bound; or
+ * @retval -EINVAL  path is NULL, or something else is pinned there
+ * @retval -ENOENT  nothing has that path; `ip netns exec` hides /sys/fs/bpf
+ * @retval -EACCES  it is not in a BPF file system, or its permissions say no
+ * @retval -EPERM   CAP_BPF is missing, before Linux 5.19 with
+ *                  kernel.unprivileged_bpf_disabled
+ * @note Threads: any.
+ */
+int xsk_xskmap_open(const char *path);
+
+/**
+ * Opens the XSKMAP of a program that is loaded, for XSK_BIND_XSKMAP.
+ *
+ * @param[in] program_id  its id (bpftool prog, xsk_attach_query()); of libxdp's
+ *                        dispatcher, whose programs are looked at too; not 0
+ * @param[in] name        the map's, which the kernel cuts at 15 bytes; NULL for the only
+ *                        one that there is
+ * @return the map's descriptor, to be closed by the caller once sockets are bound; or
+ * @retval -ENOENT  no program has that id, or it has no XSKMAP, or none of that name
+ * @retval -EINVAL  it has several: name one
+ * @retval -EPERM   CAP_SYS_ADMIN is missing
+ * @note Threads: any.
+ */
+int xsk_xskmap_of_program(uint32_t program_id,
+			  const char *name);
+
+/**
+ * Pins the program that brings a socket its packets, so that it stays when the last
+ * process that uses it ends.
+ *
+ * In a BPF file system a folder is made, for its owner alone, with the names `link`,
+ * `program` and `xskmap`, and `rules` and `counters` if there are such. While no process
+ * has a socket, packets go where the program sends those of a queue without one: to the
+ * kernel. The next process takes it over with `pin_path` in its xsk_bind_params, or
+ * any process joins it as ever. xsk_program_unpin() ends that.
+ *
+ * If the folder holds the same link, the rest of it is renewed: for those who have called
+ * xsk_program_replace().
+ *
+ * @param[in] socket  bound, with a program of the library's
+ * @param[in] path    the folder: new, or empty, in one that is there, as
+ *                    "/sys/fs/bpf/capture"; no dots in its name
+ * @retval 0           pinned
+ * @retval -EINVAL     a pointer is NULL, or path is not in a BPF file system
+ * @retval -ENOTCONN   the socket is not bound, or uses no program of the library's
+ * @retval -EEXIST     the folder holds something else: the sentence says what
+ * @retval -ENOENT     the folder above is not there
+ * @retval -EOPNOTSUPP the program has no link: before Linux 5.9
+ * @retval -EPERM, -EACCES  the folder may not be made or written to
+ * @retval -EBUSY      another process has been at the folder for a second
+ * @note A call that fails leaves nothing behind. Threads: as for xsk_program_replace().
+ */
+int xsk_program_pin(const struct xsk_socket *socket,
+		    const char *path);
+
+/**
+ * Removes what xsk_program_pin() has made: the five names, and the folder.
+ *
+ * Sockets that use the program go on, and it leaves the interface with the last of them,
+ * or now.
+ *
+ * @param[in] path  the folder
+ * @retval 0           removed
+ * @retval -EINVAL     path is NULL or not in a BPF file system
+ * @retval -ENOENT     nothing has that path
+ * @retval -ENOTEMPTY  what else is in it stays, and so does the folder
+ * @retval -EPERM, -EACCES  it may not be removed
+ * @retval -EBUSY      another process has been at the folder for a second
+ * @note Threads: any. May sleep some 15 ms.
+ */
+int xsk_program_unpin(const char *path);
 
 /**
  * Reads the counters of a socket.

@@ -1,5 +1,7 @@
 //! How C programs say what a socket is to be bound to.
 
+use core::ffi::{CStr, c_char};
+
 use super::program::{program_ref, xsk_program};
 use super::{Sized32, check_flags};
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
@@ -66,6 +68,21 @@ pub struct xsk_bind_params {
     /// The program to attach, or to join where an equal one is attached already; it
     /// may be destroyed after the call. NULL: the default program.
     pub program: *const xsk_program,
+    /// A folder in a BPF file system, such as "/sys/fs/bpf/capture": the program that is
+    /// pinned there is used if it is equal to the wanted one, and it takes no capability
+    /// to attach or join it; if nothing is pinned there, the program is attached or
+    /// joined as ever, and pinned, see xsk_program_pin(). So a process that is started
+    /// again finds its program, which has never left the interface. NULL: none.
+    pub pin_path: *const c_char,
+    /// The id of a program on the interface, whose ever that is, that is to be taken off
+    /// for this one: xsk_attach_query() tells it. Any other stays there, and so does
+    /// everything if this process has the interface's program already. In between some
+    /// packets go to the kernel. If this library's cannot be attached then, the other is
+    /// put back, unless it hung on a link, which its owner still has, but with nothing on
+    /// it. Needs CAP_SYS_ADMIN. 0: none.
+    pub replace_id: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), the size first, zero is a value of each member.
@@ -76,7 +93,7 @@ unsafe impl Sized32 for xsk_bind_params {
 /// The core's terms for what C asked for, checked.
 ///
 /// # Safety
-/// The program is NULL or alive.
+/// The program is NULL or alive, the path NULL or a string.
 pub(super) unsafe fn bind_config<'a>(params: &xsk_bind_params) -> Result<BindConfig<'a>, Error> {
     const KNOWN: u32 = (XSK_BIND_RX_METADATA << 1) - 1;
     check_flags(params.flags, KNOWN, "xsk_bind_params.flags")?;
@@ -115,11 +132,16 @@ pub(super) unsafe fn bind_config<'a>(params: &xsk_bind_params) -> Result<BindCon
                 "bind: XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP exclude each other"
             );
         }
-        _ if mode.is_some() || !params.program.is_null() => {
+        _ if mode.is_some()
+            || !params.program.is_null()
+            || !params.pin_path.is_null()
+            || params.replace_id != 0 =>
+        {
             return fail!(
                 Errno::EINVAL,
-                "bind: XSK_BIND_SKB_MODE, XSK_BIND_DRV_MODE and `program` are for a program of the \
-                 library's, which XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP do without"
+                "bind: XSK_BIND_SKB_MODE, XSK_BIND_DRV_MODE, program, pin_path and replace_id are \
+                 for a program of the library's, which XSK_BIND_NO_PROGRAM and XSK_BIND_XSKMAP do \
+                 without"
             );
         }
         (true, _) => Steering::None,
@@ -128,7 +150,13 @@ pub(super) unsafe fn bind_config<'a>(params: &xsk_bind_params) -> Result<BindCon
     if !has(XSK_BIND_XSKMAP) && params.xskmap_fd != 0 {
         return fail!(Errno::EINVAL, "bind: xskmap_fd is given without XSK_BIND_XSKMAP");
     }
+    check_flags(params.reserved, 0, "xsk_bind_params.reserved")?;
     let mut config = BindConfig { steering, ..BindConfig::default() };
+    config.replace = params.replace_id;
+    if !params.pin_path.is_null() {
+        // SAFETY: not NULL, and a string, as the caller promises.
+        config.pins = Some(unsafe { CStr::from_ptr(params.pin_path) });
+    }
     config.hints = hints;
     config.need_wakeup = !has(XSK_BIND_NO_NEED_WAKEUP);
     config.sg = has(XSK_BIND_SG);

@@ -9,7 +9,7 @@
 #![allow(non_camel_case_types)]
 #![allow(clippy::missing_safety_doc)]
 
-use core::ffi::c_int;
+use core::ffi::{c_char, c_int};
 use core::mem::{MaybeUninit, size_of};
 use core::ptr::{self, NonNull};
 
@@ -20,6 +20,7 @@ use crate::xsk::socket::Socket;
 use crate::xsk::tx::TxSide;
 use crate::xsk::{Errno, Error, logger, preserve_errno};
 
+mod attach;
 mod bind;
 mod errmsg;
 mod grant;
@@ -41,6 +42,7 @@ mod stats;
 mod tx;
 mod umem;
 
+pub use attach::*;
 pub use bind::*;
 pub use errmsg::*;
 pub use grant::*;
@@ -181,6 +183,15 @@ fn check_size(size: u32, name: &str) -> Result<(), Error> {
         return Ok(());
     }
     fail!(Errno::EINVAL, "{name}.size is {size}: set it to sizeof(struct {name})")
+}
+
+/// Copies a name; the last byte stays NUL.
+#[inline(never)]
+fn put(to: &mut [c_char], from: &[u8]) {
+    let room = to.len() - 1;
+    for (to, from) in to.iter_mut().take(room).zip(from) {
+        *to = *from as c_char;
+    }
 }
 
 /// Refuses flag bits that nobody has given a meaning.

@@ -2,7 +2,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
-use super::{Sized32, guard, null, write_info};
+use super::{Sized32, guard, null, put, write_info};
 use crate::xsk::probe::{self, Caps, Feature, Verdict};
 
 /// `xsk_caps.known`: the driver has told its name.
@@ -292,13 +292,4 @@ fn translate(caps: &Caps) -> xsk_caps {
         told.program_count += 1;
     }
     told
-}
-
-/// Copies a name; the last byte stays NUL.
-#[inline(never)]
-fn put(to: &mut [c_char], from: &[u8]) {
-    let room = to.len() - 1;
-    for (to, from) in to.iter_mut().take(room).zip(from) {
-        *to = *from as c_char;
-    }
 }

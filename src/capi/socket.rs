@@ -151,7 +151,9 @@ pub unsafe extern "C" fn xsk_socket_create(
 /// the parameters, or the default one, by which what arrives on a queue that has a
 /// socket goes there and the rest to the kernel. The program is attached by a BPF link,
 /// and joined where another socket or process has attached an equal one already; it
-/// leaves with the last of them, however that ends.
+/// leaves with the last of them, however that ends. libxdp's default program, by itself or
+/// in libxdp's dispatcher, is joined too by who wants the default one. Any other program
+/// stays where it is, and the call fails, unless replace_id in params has its id.
 ///
 /// @param[in] socket    a socket that is not bound
 /// @param[in] ifname    the interface, in this thread's network namespace
@@ -173,9 +175,12 @@ pub unsafe extern "C" fn xsk_socket_create(
 /// @retval -EOPNOTSUPP zero-copy or native XDP was forced and the driver has none; the
 ///                     kernel has no XSK_BIND_SG (before Linux 6.6), or no
 ///                     XSK_BIND_RX_METADATA (before 6.3)
-/// @retval <0          the driver takes no program: the sentence has its words
+/// @retval -EEXIST     the folder of pin_path holds something else
+/// @retval -ENXIO      what is pinned there is on no interface any more
+/// @retval <0          the driver takes no program: the sentence has its words; or
+///                     what xsk_program_pin() fails with
 /// @retval -EPERM      CAP_NET_ADMIN or CAP_BPF is missing to attach the program,
-///                     or CAP_SYS_ADMIN to join that of another process
+///                     or CAP_SYS_ADMIN to join or replace that of another process
 /// @retval -EACCES     CAP_PERFMON is missing, which rules and filters need
 /// @retval -E2BIG      the XSKMAP has no place for the queue, or the program is too
 ///                     complex for the kernel

@@ -5,16 +5,16 @@ use crate::sys::netdev::{Control, IfName};
 use crate::sys::netlink::Route;
 use crate::sys::text::Escaped;
 use crate::sys::{Errno, RawFd, clock, genetlink, process, socket};
-use crate::xsk::attachment::{self, Attachment, Device, Hold, Wanted};
+use crate::xsk::attachment::{Attachment, Device, Hold, Wanted};
 use crate::xsk::chain;
 use crate::xsk::config::{BindConfig, CopyMode, Steering, XdpMode};
 use crate::xsk::error::{Error, error, fail};
 use crate::xsk::logger::tell;
-use crate::xsk::program::Kind;
 use crate::xsk::registrations::{Binding, Queue, Refused};
 use crate::xsk::socket::Socket;
 use crate::xsk::umem::out_of_memory;
 use crate::xsk::wake::Place;
+use crate::xsk::xskmap;
 
 /// What a bound socket is bound to.
 pub struct Bond {
@@ -34,8 +34,7 @@ pub struct Bond {
 impl Bond {
     /// The program that it uses now: its id and where it runs.
     pub fn program(&self) -> Option<(u32, XdpMode)> {
-        let held = self.hold.as_ref().and_then(Hold::attachment);
-        held.map(|held| (held.program_id(), held.mode)).or(self.program)
+        self.hold.as_ref().and_then(Hold::program).or(self.program)
     }
 }
 
@@ -75,10 +74,11 @@ impl Socket {
         // The program first: it can be let go again, a binding cannot.
         let hold = match config.steering {
             Steering::Program(mode, program) if self.config().direction.receives() => {
-                let kind = Kind { frags: config.sg, hints: config.hints };
-                Some(Hold::acquire(device, &Wanted { program, mode, kind }, deadline)?)
+                Some(Hold::acquire(device, &config.wanted(mode, program), deadline)?)
             }
-            Steering::Program(_, program) if !program.is_default() || config.hints => {
+            Steering::Program(_, program)
+                if !program.is_default() || config.hints || config.is_for_a_program() =>
+            {
                 return fail!(Errno::EINVAL, "bind: a socket that only sends needs no program");
             }
             Steering::Xskmap(map) => {
@@ -124,7 +124,7 @@ impl Socket {
         };
         let hold = match config.steering {
             Steering::Program(mode, program) if hold.is_none() && zero_copy => {
-                let wanted = Wanted { program, mode, kind: Kind::default() };
+                let wanted = BindConfig::default().wanted(mode, program);
                 beside_a_program(to.fd, device, &wanted, deadline)
             }
             _ => hold,
@@ -178,7 +178,7 @@ impl Socket {
 
     fn steer(&self, steering: Steering, queue_id: u32) -> Result<(), Error> {
         match (self.bond(), steering) {
-            (_, Steering::Xskmap(map)) => attachment::insert_into(map, queue_id, self.fd()),
+            (_, Steering::Xskmap(map)) => xskmap::insert_into(map, queue_id, self.fd()),
             (Some(Bond { hold: Some(hold), .. }), _) if self.config().direction.receives() => {
                 hold.insert(queue_id, self.fd())
             }
@@ -189,7 +189,7 @@ impl Socket {
     /// Puts the socket into an XSKMAP, at its queue.
     pub fn insert_into(&self, map: RawFd) -> Result<(), Error> {
         match self.bond() {
-            Some(bond) => attachment::insert_into(map, bond.queue.queue_id, self.fd()),
+            Some(bond) => xskmap::insert_into(map, bond.queue.queue_id, self.fd()),
             None => fail!(Errno::ENOTCONN, "the socket is not bound"),
         }
     }
@@ -211,7 +211,7 @@ impl Socket {
         if !self.config().direction.receives() {
             return fail!(Errno::EINVAL, "bind: a socket that only sends goes into no XSKMAP");
         }
-        let entries = attachment::check_xskmap(map)?.max_entries;
+        let entries = xskmap::check_xskmap(map)?.max_entries;
         if queue_id < entries {
             return Ok(());
         }

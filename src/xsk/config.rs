@@ -1,13 +1,16 @@
 //! What a caller may ask for: defaults, and what is refused before the kernel is
 //! asked, each with its reason.
 
+use core::ffi::CStr;
+
 use crate::sys::abi::{MIN_CHUNK_SIZE, PACKET_HEADROOM};
 pub use crate::sys::abi::{UMEM_TX_METADATA_LEN, UMEM_TX_SW_CSUM, UMEM_UNALIGNED_CHUNKS};
 use crate::sys::{Errno, RawFd, process};
 use crate::xsk::Error;
+use crate::xsk::attachment::Wanted;
 use crate::xsk::busy::BusyPoll;
 use crate::xsk::error::fail;
-use crate::xsk::program::{self, Program};
+use crate::xsk::program::{self, Kind, Program};
 
 const FRAME_COUNT: u32 = 4096;
 const FRAME_SIZE: u32 = 4096;
@@ -334,6 +337,9 @@ pub struct BindConfig<'a> {
     pub hints: bool,
     /// How long to try while the queue or the interface is busy; 0 for once.
     pub retry_ms: u32,
+    /// As in `Wanted`.
+    pub replace: u32,
+    pub pins: Option<&'a CStr>,
 }
 
 impl Default for BindConfig<'_> {
@@ -345,7 +351,22 @@ impl Default for BindConfig<'_> {
             steering: Steering::Program(None, &program::DEFAULT),
             hints: false,
             retry_ms: RETRY_MS,
+            replace: 0,
+            pins: None,
         }
+    }
+}
+
+impl<'a> BindConfig<'a> {
+    /// The program that this wants on an interface.
+    pub fn wanted(&self, mode: Option<XdpMode>, program: &'a Program) -> Wanted<'a> {
+        let kind = Kind { frags: self.sg, hints: self.hints };
+        Wanted { program, mode, kind, replace: self.replace, pins: self.pins }
+    }
+
+    /// Whether it says something that only a program has a use for.
+    pub fn is_for_a_program(&self) -> bool {
+        self.replace != 0 || self.pins.is_some()
     }
 }
 

@@ -8,6 +8,7 @@ mod chain;
 mod channel;
 pub mod config;
 pub mod counters;
+pub mod dispatcher;
 pub mod error;
 mod fours;
 mod frames;
@@ -31,6 +32,7 @@ pub mod socket;
 pub mod tx;
 pub mod umem;
 pub mod wake;
+pub mod xskmap;
 
 pub use crate::sys::abi::{Desc, SockFilter};
 pub use crate::sys::heap::{Shared, copy_slice, try_box, try_slice};

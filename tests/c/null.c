@@ -19,6 +19,7 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	struct xsk_socket_info info = { .size = sizeof(info) };
 	struct xsk_socket_stats stats = { .size = sizeof(stats) };
 	struct xsk_caps caps = { .size = sizeof(caps) };
+	struct xsk_attach_info attached = { .size = sizeof(attached) };
 	struct xsk_socket *sock = NULL;
 	struct xsk_port *port = NULL;
 	struct xsk_grant *grant = NULL;
@@ -55,6 +56,12 @@ TEST_WITHOUT_ROOT(null_in_the_first_place)
 	xsk_program_destroy(NULL);
 	REFUSED(xsk_program_replace(NULL, NULL), "socket is NULL");
 	REFUSED(xsk_program_counters(NULL, NULL, 0), "socket is NULL");
+	REFUSED(xsk_program_pin(NULL, NULL), "socket is NULL");
+	REFUSED(xsk_program_unpin(NULL), "path is NULL");
+	REFUSED(xsk_attach_query(NULL, &attached), "ifname is NULL");
+	REFUSED(xsk_attach_query("lo", NULL), "xsk_attach_info is NULL");
+	REFUSED(xsk_xskmap_open(NULL), "path is NULL");
+	CHECK(xsk_xskmap_of_program(0, NULL) < 0);
 	REFUSED(xsk_rx_burst(NULL, &buf, 1), "socket is NULL");
 	REFUSED(xsk_tx_burst(NULL, &buf, 1), "socket is NULL");
 	CHECK_EQ(xsk_buf_alloc(NULL, &buf, 1), 0);
@@ -157,6 +164,8 @@ static void null_behind_the_first_place(struct xsk_umem *umem, struct xsk_socket
 	REFUSED(xsk_socket_stats(sock, NULL), "xsk_socket_stats is NULL");
 	REFUSED(xsk_socket_info(sock, NULL), "xsk_socket_info is NULL");
 	REFUSED(xsk_program_counters(sock, NULL, 1), "counters is NULL");
+	REFUSED(xsk_program_pin(sock, NULL), "path is NULL");
+	REFUSED(xsk_socket_bind(sock, XA, 0, &XSK_BIND_PARAMS(.reserved = 1)), "reserved");
 	REFUSED(xsk_rx_burst(sock, NULL, 1), "bufs is NULL");
 	REFUSED(xsk_tx_burst(sock, NULL, 1), "bufs is NULL");
 	CHECK_EQ(xsk_buf_alloc(sock, NULL, 1), 0);

@@ -10,7 +10,9 @@ const LINK_CREATE: c_int = 28;
 const LINK_UPDATE: c_int = 29;
 const LINK_GET_FD_BY_ID: c_int = 30;
 const LINK_GET_NEXT_ID: c_int = 31;
+const LINK_DETACH: c_int = 34;
 const ATTACH_TYPE_XDP: u32 = 37;
+const LINK_TYPE_TRACING: u32 = 2;
 const LINK_TYPE_XDP: u32 = 6;
 
 /// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` of <linux/if_link.h>.
@@ -44,6 +46,13 @@ pub fn link_update(link: RawFd, prog: RawFd) -> Result<(), Errno> {
     unsafe { bpf(LINK_UPDATE, &mut attr) }.map(drop)
 }
 
+/// Takes a link's program off, whoever has the link, which holds nothing from then on.
+/// Linux 5.9.
+pub fn link_detach(link: RawFd) -> Result<(), Errno> {
+    // SAFETY: no pointers in it.
+    unsafe { bpf(LINK_DETACH, &mut [link as u32]) }.map(drop)
+}
+
 /// Opens a link by its id; needs CAP_SYS_ADMIN. ENOENT while it is being released.
 pub fn link_by_id(id: u32) -> Result<OwnedFd, Errno> {
     fd_by_id(LINK_GET_FD_BY_ID, id)
@@ -57,16 +66,27 @@ pub fn next_link_id(id: u32) -> Result<u32, Errno> {
     Ok(attr[1])
 }
 
-/// What an XDP link holds: the head of `struct bpf_link_info`.
+/// What a link holds: the head of `struct bpf_link_info`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkInfo {
+    pub id: u32,
     pub program: u32,
-    /// 0 once the interface is gone.
-    pub ifindex: u32,
+    pub place: Place,
 }
 
-/// Asks what a link holds; None if it is not one for XDP.
-pub fn link_info(fd: RawFd) -> Result<Option<LinkInfo>, Errno> {
+/// Where a link holds its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On an interface; 0 once that is gone, or the program was taken off.
+    Interface(u32),
+    /// In another program, as a part of it; 0 before Linux 5.13, which does not tell in
+    /// which.
+    Program(u32),
+    Elsewhere,
+}
+
+/// Asks what a link holds; EINVAL if `fd` is no BPF object.
+pub fn link_info(fd: RawFd) -> Result<LinkInfo, Errno> {
     #[repr(C)]
     #[derive(Default)]
     struct Info {
@@ -74,12 +94,18 @@ pub fn link_info(fd: RawFd) -> Result<Option<LinkInfo>, Errno> {
         id: u32,
         program: u32,
         pad: u32,
-        ifindex: u32,
-        rest: [u32; 7],
+        /// An interface's index; of a tracing link a kind, and the id of what it hangs in.
+        first: u32,
+        second: u32,
+        rest: [u32; 6],
     }
     let mut info = Info::default();
-    // SAFETY: no pointers that an XDP link's answer follows; what is zero is ignored.
+    // SAFETY: no pointers that the answers of these links follow; what is zero is ignored.
     unsafe { info_by_fd(fd, &mut info) }?;
-    Ok((info.kind == LINK_TYPE_XDP)
-        .then_some(LinkInfo { program: info.program, ifindex: info.ifindex }))
+    let place = match info.kind {
+        LINK_TYPE_XDP => Place::Interface(info.first),
+        LINK_TYPE_TRACING => Place::Program(info.second),
+        _ => Place::Elsewhere,
+    };
+    Ok(LinkInfo { id: info.id, program: info.program, place })
 }

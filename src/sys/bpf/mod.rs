@@ -12,10 +12,12 @@ const OBJ_GET_INFO_BY_FD: c_int = 15; // enum bpf_cmd
 
 mod link;
 mod map;
+mod pin;
 mod program;
 
 pub use link::*;
 pub use map::*;
+pub use pin::*;
 pub use program::*;
 
 /// Calls bpf(2) with an attr struct of ours.
@@ -45,7 +47,12 @@ impl ObjectName {
 
     /// The name that `text` gives, cut at 15 bytes.
     pub const fn new(text: &str) -> ObjectName {
-        let (text, mut name, mut i) = (text.as_bytes(), [0; 16], 0);
+        ObjectName::of(text.as_bytes())
+    }
+
+    /// The same of bytes.
+    pub const fn of(text: &[u8]) -> ObjectName {
+        let (mut name, mut i) = ([0; 16], 0);
         while i < text.len() && i < 15 {
             name[i] = text[i];
             i += 1;

@@ -139,9 +139,18 @@ pub fn program_by_id(id: u32) -> Result<OwnedFd, Errno> {
 pub struct ProgramInfo {
     pub id: u32,
     pub name: ObjectName,
-    /// Ids of its first maps.
-    pub maps: [u32; 8],
-    pub map_count: u32,
+    maps: [u32; MOST_MAPS],
+    map_count: u32,
+}
+
+/// A program has no more maps: MAX_USED_MAPS.
+const MOST_MAPS: usize = 64;
+
+impl ProgramInfo {
+    /// Ids of its maps.
+    pub fn maps(&self) -> &[u32] {
+        self.maps.get(..self.map_count as usize).unwrap_or(&self.maps)
+    }
 }
 
 /// Asks what a program is.
@@ -162,7 +171,7 @@ pub fn program_info(fd: RawFd) -> Result<ProgramInfo, Errno> {
         maps: u64,
         name: ObjectName,
     }
-    let mut maps = [0u32; 8];
+    let mut maps = [0; MOST_MAPS];
     let mut info =
         Info { map_count: maps.len() as u32, maps: maps.as_mut_ptr() as u64, ..Info::default() };
     // SAFETY: at most `map_count` ids are written to `maps`; the other pointers go

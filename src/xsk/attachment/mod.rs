@@ -1,18 +1,26 @@
 //! The program on an interface: attached by a link, joined by others.
 
-use alloc::vec::Vec;
+mod evict;
+pub mod pin;
+pub mod query;
 
-use crate::sys::bpf;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use crate::sys::bpf::{self, LinkInfo, ObjectName};
 use crate::sys::heap::Shared;
 use crate::sys::netdev::IfName;
 use crate::sys::netlink::{Route, Words};
 use crate::sys::thread::{Guard, Mutex};
 use crate::sys::{Errno, OwnedFd, RawFd, clock};
 use crate::xsk::config::XdpMode;
+use crate::xsk::dispatcher;
 use crate::xsk::error::{Error, fail};
+use crate::xsk::legacy::program::{self as legacy, Setup};
 use crate::xsk::logger::tell;
 use crate::xsk::netlinked::{Netlinked, Tenant};
-use crate::xsk::program::{Found, Kind, Loaded, Program, make_map};
+use crate::xsk::program::{Found, Kind, LEGACY_NAME, Loaded, Program, Sought, make_map};
+use crate::xsk::xskmap;
 
 /// Smallest map made, so that queues switched on later find a place.
 const MAP_ENTRIES: u32 = 64;
@@ -53,14 +61,23 @@ pub struct Wanted<'a> {
     /// None: native, else generic.
     pub mode: Option<XdpMode>,
     pub kind: Kind,
+    /// The id of the program that it is to take the place of, whose ever that is; 0: none.
+    pub replace: u32,
+    /// The folder that it is pinned in, or is to be.
+    pub pins: Option<&'a CStr>,
 }
 
 /// What this process has attached or joined, so that its second socket on an
 /// interface needs no privilege to look programs up.
 static ATTACHED: Mutex<Vec<Shared<Attachment>>> = Mutex::new(Vec::new());
 
-/// One socket's hold on an attachment; dropped with the last one, the program goes.
-pub struct Hold(Option<Shared<Attachment>>);
+/// One socket's hold on a program; dropped with the last one, the program goes.
+#[derive(Default)]
+pub struct Hold {
+    ours: Option<Shared<Attachment>>,
+    /// Of libxdp's.
+    theirs: Option<Setup>,
+}
 
 impl Hold {
     /// Attaches a program, or joins an equal one where it is attached already, trying
@@ -70,40 +87,61 @@ impl Hold {
         let mut attached = ATTACHED.lock();
         let known = attached.iter().find(|known| known.is_on(device));
         if let Some(known) = known {
-            known.check_mode(wanted.mode)?;
+            check_mode(device, known.mode, wanted.mode)?;
             let kind = wanted.kind.in_mode(known.mode);
             known.program()?.check(wanted.program, kind, &device.ifname)?;
-            return Ok(Hold(Some(known.clone())));
+            wanted.pins.map_or(Ok(()), |path| known.pin(path))?;
+            return Ok(Hold { ours: Some(known.clone()), theirs: None });
         }
-        let fresh = attach_or_join(device, wanted, deadline)?;
+        let pinned = wanted.pins.map(|path| pin::take_over(path, device, wanted)).transpose()?;
+        let fresh = match pinned.flatten() {
+            Some(pinned) => pinned,
+            None => match attach_or_join(device, wanted, deadline)? {
+                Tried::Ours(fresh) => {
+                    wanted.pins.map_or(Ok(()), |path| fresh.pin(path))?;
+                    fresh
+                }
+                Tried::Theirs(setup) => return Ok(Hold { ours: None, theirs: Some(setup) }),
+            },
+        };
         let fresh = Shared::new(fresh).ok().filter(|_| attached.try_reserve(1).is_ok());
         let Some(fresh) = fresh else {
             return fail!(Errno::ENOMEM, "bind: out of memory");
         };
         attached.push(fresh.clone());
-        Ok(Hold(Some(fresh)))
+        Ok(Hold { ours: Some(fresh), theirs: None })
     }
 
-    /// What is held.
+    /// What is held, if it is of this library's.
     pub fn attachment(&self) -> Option<&Attachment> {
-        self.0.as_deref()
+        self.ours.as_deref()
+    }
+
+    /// The program: its id and where it runs.
+    pub fn program(&self) -> Option<(u32, XdpMode)> {
+        let ours = self.ours.as_ref().map(|ours| (ours.program_id(), ours.mode));
+        ours.or(self.theirs.as_ref().map(|theirs| (theirs.id, theirs.mode)))
     }
 
     /// Directs a queue's packets to a socket.
     pub fn insert(&self, queue_id: u32, socket: RawFd) -> Result<(), Error> {
-        match &self.0 {
-            Some(attachment) => {
-                insert(attachment.map.raw(), attachment.map_entries, queue_id, socket)
-            }
-            None => Ok(()),
+        match (&self.ours, &self.theirs) {
+            (Some(ours), _) => xskmap::insert(ours.map.raw(), ours.map_entries, queue_id, socket),
+            (_, Some(theirs)) => theirs.insert(queue_id, socket),
+            _ => Ok(()),
         }
     }
 
     /// Directs a queue's packets to nobody.
     pub fn remove(&self, queue_id: u32) {
-        if let Some(attachment) = &self.0 {
-            let _ = bpf::xskmap_remove(attachment.map.raw(), queue_id);
-        }
+        let (map, _) = self.descriptors();
+        let _ = bpf::xskmap_remove(map, queue_id);
+    }
+
+    /// The map, for sockets, and the link, which holds the program in its place.
+    pub(super) fn descriptors(&self) -> (RawFd, Option<RawFd>) {
+        let theirs = self.theirs.as_ref().map_or(-1, Setup::map);
+        self.ours.as_ref().map_or((theirs, None), |ours| ours.descriptors())
     }
 }
 
@@ -111,20 +149,35 @@ impl Drop for Hold {
     fn drop(&mut self) {
         let mut attached = ATTACHED.lock();
         // The list's own, and this one.
-        if let Some(ours) = self.0.take().filter(|ours| ours.owners() == 2) {
+        if let Some(ours) = self.ours.take().filter(|ours| ours.owners() == 2) {
             attached.retain(|known| !known.same(&ours));
         }
     }
 }
 
 impl Attachment {
+    /// A program that was found, if it is as wanted.
+    fn of(
+        found: Found,
+        holder: Holder,
+        device: &Device,
+        mode: XdpMode,
+        wanted: &Wanted<'_>,
+    ) -> Result<Attachment, Error> {
+        let Found { loaded, map, map_entries } = found;
+        loaded.check(wanted.program, wanted.kind.in_mode(mode), &device.ifname)?;
+        check_mode(device, mode, wanted.mode)?;
+        let program = Mutex::new(loaded);
+        Ok(Attachment { holder, map, map_entries, device: *device, program, mode })
+    }
+
     /// Whether it is there and not what is left of an interface of that index.
     fn is_on(&self, device: &Device) -> bool {
         (self.device.netns, self.device.ifindex) == (device.netns, device.ifindex)
             && match &self.holder {
                 Holder::Link(link) => {
                     let info = bpf::link_info(link.raw());
-                    matches!(info, Ok(Some(link)) if link.ifindex == device.ifindex)
+                    info.is_ok_and(|link| link.place == bpf::Place::Interface(device.ifindex))
                 }
                 Holder::Netlink(place) => place.program_id() == self.program.lock().id,
             }
@@ -133,10 +186,7 @@ impl Attachment {
     /// The id of the program that runs now, whoever put it there.
     pub fn program_id(&self) -> u32 {
         match &self.holder {
-            Holder::Link(link) => match bpf::link_info(link.raw()) {
-                Ok(Some(link)) => link.program,
-                _ => 0,
-            },
+            Holder::Link(link) => bpf::link_info(link.raw()).map_or(0, |link| link.program),
             Holder::Netlink(place) => place.program_id(),
         }
     }
@@ -146,7 +196,7 @@ impl Attachment {
         let mut program = self.program.lock();
         let now = self.program_id();
         if now != 0 && now != program.id {
-            if let Some(found) = Loaded::find(&self.device.ifname, now)? {
+            if let Sought::Ours(found) = Loaded::find(&self.device.ifname, now)? {
                 *program = found.loaded;
             }
         }
@@ -176,8 +226,7 @@ impl Attachment {
         self.program()?.count(most, each)
     }
 
-    /// The map, for sockets, and the link, which holds the program in its place.
-    pub(super) fn descriptors(&self) -> (RawFd, Option<RawFd>) {
+    fn descriptors(&self) -> (RawFd, Option<RawFd>) {
         let link = match &self.holder {
             Holder::Link(link) => Some(link.raw()),
             Holder::Netlink(_) => None,
@@ -196,23 +245,23 @@ impl Attachment {
         let linked = bpf::link_xdp(program, device.ifindex, mode_bits(self.mode));
         linked.or_else(|e| not_attached(e, Words::none(), device, Some(self.mode)))
     }
+}
 
-    fn check_mode(&self, wanted: Option<XdpMode>) -> Result<(), Error> {
-        let name = |mode| match mode {
-            XdpMode::Native => "native (DRV)",
-            XdpMode::Generic => "generic (SKB)",
-        };
-        match wanted {
-            Some(wanted) if wanted != self.mode => fail!(
-                Errno::EBUSY,
-                "bind: the program on {} is shared and runs in {} mode: it cannot be \
-                 joined in {} mode",
-                self.device.ifname,
-                name(self.mode),
-                name(wanted)
-            ),
-            _ => Ok(()),
-        }
+/// Refuses to join a program in another mode than the wanted one.
+fn check_mode(device: &Device, runs: XdpMode, wanted: Option<XdpMode>) -> Result<(), Error> {
+    let name = |mode| match mode {
+        XdpMode::Native => "native (DRV)",
+        XdpMode::Generic => "generic (SKB)",
+    };
+    match wanted {
+        Some(wanted) if wanted != runs => fail!(
+            Errno::EBUSY,
+            "bind: the program on {} is shared and runs in {} mode: it cannot be joined in {} mode",
+            device.ifname,
+            name(runs),
+            name(wanted)
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -227,49 +276,17 @@ impl Drop for Attachment {
     }
 }
 
-/// Directs a queue's packets to a socket, by an XSKMAP of anybody's.
-pub fn insert_into(map: RawFd, queue_id: u32, socket: RawFd) -> Result<(), Error> {
-    let info = check_xskmap(map)?;
-    insert(map, info.max_entries, queue_id, socket)
+/// What came of trying.
+enum Tried {
+    Ours(Attachment),
+    Theirs(Setup),
 }
 
-/// Refuses a descriptor that is not an XSKMAP's.
-pub fn check_xskmap(map: RawFd) -> Result<bpf::MapInfo, Error> {
-    match bpf::map_info(map) {
-        Ok(info) if info.is_xskmap() => Ok(info),
-        Ok(_) | Err(Errno::EINVAL) => {
-            fail!(Errno::EINVAL, "bind: xskmap_fd {map} is not an XSKMAP (BPF_MAP_TYPE_XSKMAP)")
-        }
-        Err(e) => fail!(e, "bind: xskmap_fd {map} is not a BPF map: {e}"),
-    }
-}
-
-pub(super) fn insert(map: RawFd, entries: u32, queue_id: u32, socket: RawFd) -> Result<(), Error> {
-    if queue_id >= entries {
-        return fail!(
-            Errno::E2BIG,
-            "bind: queue {queue_id} has no place in the XSKMAP, which has {entries} entries"
-        );
-    }
-    match bpf::xskmap_insert(map, queue_id, socket) {
-        Ok(()) => Ok(()),
-        Err(e @ Errno::EPERM) => fail!(
-            e,
-            "bind: not permitted to put the socket into the XSKMAP: the map is read-only, or frozen"
-        ),
-        Err(e) => fail!(e, "bind: the socket cannot be put into the XSKMAP at {queue_id}: {e}"),
-    }
-}
-
-fn attach_or_join(
-    device: &Device,
-    wanted: &Wanted<'_>,
-    deadline: u64,
-) -> Result<Attachment, Error> {
+fn attach_or_join(device: &Device, wanted: &Wanted<'_>, deadline: u64) -> Result<Tried, Error> {
     // Mostly nobody is there: to try costs less than to ask first. Who may not attach
     // is told more by what is there.
     match attach(device, wanted) {
-        Ok(Some(attachment)) => return Ok(attachment),
+        Ok(Some(attachment)) => return Ok(Tried::Ours(attachment)),
         Err(e) if e.errno() != Errno::EPERM => return Err(e),
         _ => {}
     }
@@ -281,11 +298,14 @@ fn attach_or_join(
             }
         };
         let tried = match found.any() {
+            Some(id) if id == wanted.replace => {
+                evict::replace(device, &found, id, wanted)?.map(Tried::Ours)
+            }
             Some(id) => join(device, id, wanted, found.native == id)?,
-            None => attach(device, wanted)?,
+            None => attach(device, wanted)?.map(Tried::Ours),
         };
-        if let Some(attachment) = tried {
-            return Ok(attachment);
+        if let Some(tried) = tried {
+            return Ok(tried);
         }
         // Somebody came or went in between; a link takes some 10 ms to go.
         if clock::monotonic_ms() >= deadline {
@@ -306,18 +326,24 @@ fn join(
     id: u32,
     wanted: &Wanted<'_>,
     native: bool,
-) -> Result<Option<Attachment>, Error> {
+) -> Result<Option<Tried>, Error> {
     let ifname = &device.ifname;
-    let Some(Found { loaded, map, map_entries }) = Loaded::find(ifname, id)? else {
-        return Ok(None);
-    };
     let runs = if native { XdpMode::Native } else { XdpMode::Generic };
+    let found = match Loaded::find(ifname, id)? {
+        Sought::Ours(found) => found,
+        Sought::Foreign(name) => {
+            let joined = join_libxdp(device, id, name, wanted, runs)?;
+            return Ok(joined.map(Tried::Theirs));
+        }
+        Sought::Gone => return Ok(None),
+    };
     let holder = match find_link(id, device.ifindex) {
-        Ok(Some(link)) => Ok(Some(Holder::Link(link))),
+        Ok(Some((link, _))) => Ok(Some(Holder::Link(link))),
         // None, or one that is going; or the kernel has none, as before Linux 5.8.
         Ok(None) | Err(Errno::ENOENT | Errno::EINVAL) => Route::open().and_then(|route| {
             let place = Netlinked::of(device, route, mode_bits(runs));
-            let (program, map) = (loaded.fd.raw(), map.raw());
+            let (program, map, map_entries) =
+                (found.loaded.fd.raw(), found.map.raw(), found.map_entries);
             let here = place.has(&Tenant { program, id, map, map_entries })?;
             Ok(here.then_some(Holder::Netlink(place)))
         }),
@@ -328,21 +354,66 @@ fn join(
         Ok(None) => return Ok(None),
         Err(e) => return fail!(e, "bind: joining the program on {ifname} (id {id}): {e}"),
     };
-    loaded.check(wanted.program, wanted.kind.in_mode(runs), ifname)?;
-    let program = Mutex::new(loaded);
-    let joined = Attachment { holder, map, map_entries, device: *device, program, mode: runs };
-    joined.check_mode(wanted.mode)?;
+    let joined = Attachment::of(found, holder, device, runs, wanted)?;
     tell!(Info, "{ifname}: joined the program (id {id})");
-    Ok(Some(joined))
+    Ok(Some(Tried::Ours(joined)))
 }
 
-/// The link that holds a program on an interface; None if there is none (any more).
-pub(super) fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, Errno> {
+/// Joins libxdp's default program, by itself or in its dispatcher; None if it went.
+fn join_libxdp(
+    device: &Device,
+    id: u32,
+    name: ObjectName,
+    wanted: &Wanted<'_>,
+    runs: XdpMode,
+) -> Result<Option<Setup>, Error> {
+    let ifname = &device.ifname;
+    let dispatcher = name == dispatcher::NAME;
+    let inside = if dispatcher { dispatcher::find(id, LEGACY_NAME) } else { None };
+    if name != LEGACY_NAME && inside.is_none() {
+        let ways = "with XSK_BIND_XSKMAP, take its place with replace_id, or";
+        return match dispatcher {
+            true => fail!(
+                Errno::EBUSY,
+                "bind: {ifname} has libxdp's dispatcher ({name}, id {id}), and libxdp's program \
+                 for AF_XDP is not known to be in it, which the kernel tells from Linux 5.13 on. \
+                 Give the XSKMAP of a program in it {ways} unload it (xdp-loader unload {ifname})"
+            ),
+            false => fail!(
+                Errno::EBUSY,
+                "bind: {ifname} has an XDP program already: {name} (id {id}). Give its XSKMAP \
+                 {ways} detach it (ip link set dev {ifname} xdp off)"
+            ),
+        };
+    }
+    let plain = wanted.program.is_default() && !wanted.kind.hints && wanted.pins.is_none();
+    if !plain || wanted.kind.in_mode(runs).frags {
+        return fail!(
+            Errno::EBUSY,
+            "bind: {ifname} has {name} (id {id}) of libxdp's, which can be joined for the default \
+             program only, without XSK_BIND_SG in native mode, XSK_BIND_RX_METADATA and pin_path"
+        );
+    }
+    check_mode(device, runs, wanted.mode)?;
+    let route = match Route::open() {
+        Ok(route) => route,
+        Err(e) => return fail!(e, "bind: no netlink for {ifname}: {e}"),
+    };
+    let joined = legacy::join(device, route, id, runs == XdpMode::Native)?;
+    if joined.is_some() {
+        tell!(Info, "{ifname}: joined {name} (id {id}) of libxdp's");
+    }
+    Ok(joined)
+}
+
+/// Looks at every link of the system's until `look` says that it has seen enough. ENOENT
+/// stands for links that went meanwhile, EPERM for want of CAP_SYS_ADMIN.
+pub(super) fn each_link(look: &mut dyn FnMut(OwnedFd, LinkInfo) -> bool) -> Result<(), Errno> {
     let mut id = 0;
     loop {
         id = match bpf::next_link_id(id) {
             Ok(next) => next,
-            Err(Errno::ENOENT) => return Ok(None),
+            Err(Errno::ENOENT) => return Ok(()),
             Err(e) => return Err(e),
         };
         let link = match bpf::link_by_id(id) {
@@ -350,15 +421,30 @@ pub(super) fn find_link(program: u32, ifindex: u32) -> Result<Option<OwnedFd>, E
             Err(Errno::ENOENT | Errno::EAGAIN) => continue,
             Err(e) => return Err(e),
         };
-        if bpf::link_info(link.raw())? == Some(bpf::LinkInfo { program, ifindex }) {
-            return Ok(Some(link));
+        let info = bpf::link_info(link.raw())?;
+        if look(link, info) {
+            return Ok(());
         }
     }
 }
 
+/// The link that holds a program on an interface, and its id; None if there is none (any
+/// more).
+pub(super) fn find_link(program: u32, ifindex: u32) -> Result<Option<(OwnedFd, u32)>, Errno> {
+    let (mut found, place) = (None, bpf::Place::Interface(ifindex));
+    each_link(&mut |link, info| {
+        let here = (info.program, info.place) == (program, place);
+        if here {
+            found = Some((link, info.id));
+        }
+        here
+    })?;
+    Ok(found)
+}
+
 /// Attaches a new program; None if somebody else was faster.
 fn attach(device: &Device, wanted: &Wanted<'_>) -> Result<Option<Attachment>, Error> {
-    let Wanted { program, mode: wanted, kind } = *wanted;
+    let Wanted { program, mode: wanted, kind, .. } = *wanted;
     let ifname = &device.ifname;
     let (map, map_entries) = make_map(device.queues.max(MAP_ENTRIES))?;
     let loaded = Loaded::load(program, map.raw(), kind, device.ifindex)?;

@@ -118,7 +118,7 @@ fn unpack(wanted: &Message, answer: &Message, fds: &mut Fds) -> Result<Goods, Er
     let link = if links != 0 { Some(next()?) } else { None };
     if let Some(link) = &link {
         let info = bpf::link_info(link.raw()).map_err(foreign)?;
-        if info.is_none_or(|info| info.ifindex != ifindex) {
+        if info.place != bpf::Place::Interface(ifindex) {
             return Err(Errno::EPROTO);
         }
     }

@@ -6,13 +6,13 @@ use super::message::{HINTS, LINK, Message};
 use crate::sys::heap::try_slice;
 use crate::sys::unix::{self, Fds};
 use crate::sys::{Errno, OwnedFd, clock, socket};
-use crate::xsk::attachment::{self, Attachment, Device, Hold, Wanted};
+use crate::xsk::attachment::{Device, Hold};
 use crate::xsk::bind::find_device;
 use crate::xsk::busy::BusyPoll;
 use crate::xsk::config::{BindConfig, CopyMode, Steering};
 use crate::xsk::error::{Error, error, fail};
-use crate::xsk::program::Kind;
 use crate::xsk::umem::{open_socket, out_of_memory};
+use crate::xsk::xskmap;
 
 /// Queues that fit in one message, beside map and link.
 const MOST_QUEUES: u32 = unix::MOST_FDS as u32 - 2;
@@ -76,14 +76,11 @@ impl Offer {
         let source = match bind.steering {
             Steering::Program(mode, program) => {
                 let deadline = clock::monotonic_ms().saturating_add(bind.retry_ms.into());
-                let kind = Kind { frags: bind.sg, hints: bind.hints };
-                Source::Program(
-                    Hold::acquire(&device, &Wanted { program, mode, kind }, deadline)?,
-                    None,
-                )
+                let wanted = bind.wanted(mode, program);
+                Source::Program(Hold::acquire(&device, &wanted, deadline)?, None)
             }
             Steering::Xskmap(map) => {
-                let entries = attachment::check_xskmap(map)?.max_entries;
+                let entries = xskmap::check_xskmap(map)?.max_entries;
                 if first.saturating_add(count) > entries {
                     return fail!(
                         Errno::E2BIG,
@@ -137,7 +134,7 @@ impl Offer {
         let (map, link) = match &self.source {
             Source::Map(map) => (map.raw(), None),
             Source::Program(hold, again) => {
-                let (map, link) = hold.attachment().map_or((-1, None), Attachment::descriptors);
+                let (map, link) = hold.descriptors();
                 (map, again.as_ref().map(OwnedFd::raw).or(link))
             }
         };

@@ -49,10 +49,10 @@ impl Count {
         Ok(users != 0)
     }
 
-    /// One user less; gives how many are left.
-    pub fn leave(&mut self) -> Result<u32, Errno> {
+    /// One user less, down to `least`; gives how many are left.
+    pub fn leave(&mut self, least: u32) -> Result<u32, Errno> {
         let _lock = lock();
-        let users = bpf::read_number(self.map.raw(), &mut self.value)?.saturating_sub(1);
+        let users = bpf::read_number(self.map.raw(), &mut self.value)?.saturating_sub(1).max(least);
         bpf::write_number(self.map.raw(), &mut self.value, users)?;
         Ok(users)
     }

@@ -3,7 +3,7 @@
 
 mod btf;
 mod count;
-mod program;
+pub(super) mod program;
 mod socket;
 mod umem;
 

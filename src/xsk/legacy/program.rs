@@ -12,12 +12,14 @@ use crate::sys::{Errno, OwnedFd, RawFd, clock};
 use crate::xsk::attachment::{self, Device};
 use crate::xsk::bind::find_device;
 use crate::xsk::config::XdpMode;
+use crate::xsk::dispatcher;
 use crate::xsk::error::{Error, fail};
 use crate::xsk::legacy::btf;
 use crate::xsk::legacy::count::Count;
 use crate::xsk::logger::tell;
 use crate::xsk::netlinked::{Netlinked, Tenant};
 use crate::xsk::program;
+use crate::xsk::xskmap;
 
 /// How long a program that comes or goes is waited for.
 const PATIENCE_MS: u64 = 1000;
@@ -83,23 +85,27 @@ pub fn setup_by_index(ifindex: u32, map: Option<&mut RawFd>) -> Result<(), Error
     }
 }
 
-/// Uses the map of a program that is there; None if it went.
-fn join(device: &Device, route: Route, id: u32, native: bool) -> Result<Option<Setup>, Error> {
+/// Uses the map of a program that is there, or of libxdp's in its dispatcher; None if it
+/// went.
+pub fn join(device: &Device, route: Route, id: u32, native: bool) -> Result<Option<Setup>, Error> {
     let ifname = &device.ifname;
-    let prog = match bpf::program_by_id(id) {
-        Ok(prog) => prog,
+    let opened = bpf::program_by_id(id).and_then(|prog| {
+        let info = bpf::program_info(prog.raw())?;
+        // The one that has the map hangs in it.
+        let dispatched = info.name == dispatcher::NAME;
+        let inside = if dispatched { dispatcher::find(id, program::LEGACY_NAME) } else { None };
+        let (prog, info) = inside.unwrap_or((prog, info));
+        Ok((prog, info, dispatched))
+    });
+    let (prog, info, dispatched) = match opened {
+        Ok(opened) => opened,
         Err(Errno::ENOENT) => return Ok(None),
         Err(e) => {
             return fail!(e, "program: {ifname} has one (id {id}) that cannot be opened: {e}");
         }
     };
-    let info = match bpf::program_info(prog.raw()) {
-        Ok(info) => info,
-        Err(e) => return fail!(e, "program: {ifname}: asking what program {id} is: {e}"),
-    };
-    let maps = info.maps.iter().take(info.map_count as usize);
     let (mut found, mut count) = (None, None);
-    for map in maps.filter_map(|map| bpf::map_by_id(*map).ok()) {
+    for map in info.maps().iter().filter_map(|map| bpf::map_by_id(*map).ok()) {
         match bpf::map_info(map.raw()) {
             Ok(info) if info.is_xskmap() && info.name == program::MAP_NAME => {
                 found = Some((map, info.max_entries));
@@ -109,7 +115,8 @@ fn join(device: &Device, route: Route, id: u32, native: bool) -> Result<Option<S
     }
     if let Some((map, map_entries)) = found {
         let link = attachment::find_link(id, device.ifindex).ok().flatten();
-        let ours = info.name == program::LEGACY_NAME && link.is_none();
+        let link = link.map(|(link, _)| link);
+        let ours = info.name == program::LEGACY_NAME && (dispatched || link.is_none());
         let mut count = count.filter(|_| ours);
         if let Some(Ok(false)) = count.as_mut().map(Count::join) {
             return Ok(None); // its last user is detaching it
@@ -120,11 +127,11 @@ fn join(device: &Device, route: Route, id: u32, native: bool) -> Result<Option<S
         };
         return Ok(Some(Setup {
             prog,
-            id,
+            id: info.id,
             mode,
             map,
             map_entries,
-            removable: ours.then(|| Netlinked::of(device, route, mode_bit)),
+            removable: (ours && !dispatched).then(|| Netlinked::of(device, route, mode_bit)),
             count,
             _link: link,
         }));
@@ -180,7 +187,7 @@ fn not_attached<T>(e: Errno, words: Words, device: &Device, modes: u32) -> Resul
 impl Setup {
     /// Directs a queue's packets to a socket.
     pub fn insert(&self, queue_id: u32, socket: RawFd) -> Result<(), Error> {
-        attachment::insert(self.map.raw(), self.map_entries, queue_id, socket)
+        xskmap::insert(self.map.raw(), self.map_entries, queue_id, socket)
     }
 
     /// Directs a queue's packets to the kernel again.
@@ -197,10 +204,15 @@ impl Setup {
             }
         }
         self.removable = None;
-        if let Some(count) = &mut self.count {
+        if let Some(mut count) = self.count.take() {
             count.keep();
         }
         Ok(())
+    }
+
+    /// The map of sockets.
+    pub fn map(&self) -> RawFd {
+        self.map.raw()
     }
 
     fn tenant(&self) -> Tenant {
@@ -211,8 +223,12 @@ impl Setup {
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        let (Some(place), tenant) = (self.removable.take(), self.tenant()) else { return };
-        let users = self.count.as_mut().and_then(|count| count.leave().ok());
+        let (place, tenant) = (self.removable.take(), self.tenant());
+        // Out of a dispatcher only libxdp can take it: it stays as in use, by nobody, and
+        // who comes next uses it.
+        let least = u32::from(place.is_none());
+        let users = self.count.as_mut().and_then(|count| count.leave(least).ok());
+        let Some(place) = place else { return };
         let kept = self.count.as_mut().is_some_and(Count::is_kept);
         if users != Some(0) && (kept || tenant.is_used() != Some(false)) {
             return;

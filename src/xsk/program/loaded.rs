@@ -2,14 +2,15 @@
 
 use alloc::boxed::Box;
 
-use crate::sys::bpf::{self, Insn, MapKind, ObjectName};
+use crate::sys::bpf::{self, Insn, MapKind, ObjectName, ProgramInfo};
 use crate::sys::heap::try_slice;
 use crate::sys::netdev::IfName;
 use crate::sys::{Errno, OwnedFd, RawFd};
 use crate::xsk::error::{Error, error, fail};
 use crate::xsk::program::rules::out_of_memory;
 use crate::xsk::program::{
-    COUNTERS_NAME, Functions, Kind, MAP_NAME, Maps, PORTS_NAME, Program, RULES_NAME, difference,
+    COUNTERS_NAME, FILTER, Functions, Kind, MAP_NAME, Maps, PORTS_NAME, Program, RULES_NAME,
+    difference,
 };
 
 /// Larger ones are not this library's.
@@ -22,6 +23,8 @@ pub struct Loaded {
     pub kind: Kind,
     /// What it was made of; empty for the default program.
     words: Box<[u32]>,
+    /// The map with that.
+    rules: Option<OwnedFd>,
     /// Its map of counters, and how many there are.
     counters: Option<(OwnedFd, u32)>,
 }
@@ -33,13 +36,21 @@ pub struct Found {
     pub map_entries: u32,
 }
 
+/// What an id stands for.
+pub enum Sought {
+    Ours(Found),
+    /// Of that name.
+    Foreign(ObjectName),
+    Gone,
+}
+
 /// The maps of a program.
 #[derive(Default)]
 struct Parts {
     sockets: Option<(OwnedFd, u32)>,
     counters: Option<(OwnedFd, u32)>,
+    rules: Option<OwnedFd>,
     words: Option<Box<[u32]>>,
-    kind: Kind,
 }
 
 impl Loaded {
@@ -65,21 +76,22 @@ impl Loaded {
         kind: Kind,
         ifindex: u32,
     ) -> Result<Loaded, Errno> {
-        let (mut counters, mut others) = (None, [None, None]);
+        let (mut counters, mut rules, mut ports) = (None, None, None);
         if !program.is_default() {
             let entries = program.counters();
             let counted = bpf::create_map(MapKind::PerCpuArray, 16, entries, COUNTERS_NAME)?;
             maps.counters = counted.raw();
             counters = Some((counted, entries));
-            let rules = bpf::create_map(MapKind::Array, words.len() as u32 * 4, 1, RULES_NAME)?;
-            maps.rules = rules.raw();
+            let made_of = bpf::create_map(MapKind::Array, words.len() as u32 * 4, 1, RULES_NAME)?;
+            maps.rules = made_of.raw();
             bpf::write_once(maps.rules, &words)?;
+            rules = Some(made_of);
             // Without a port it goes again at once: the program has no use for it.
             let keys = program.ports();
-            let ports = bpf::create_map(MapKind::Hash, 4, keys.len().max(1) as u32, PORTS_NAME)?;
-            maps.ports = ports.raw();
+            let sets = bpf::create_map(MapKind::Hash, 4, keys.len().max(1) as u32, PORTS_NAME)?;
+            maps.ports = sets.raw();
             keys.iter().try_for_each(|key| bpf::insert(maps.ports, *key, 1))?;
-            others = [Some(rules), Some(ports)];
+            ports = Some(sets);
         }
         let code = program.instructions(&maps).map_err(Error::errno)?;
         let name = kind.name(!program.is_default());
@@ -87,35 +99,56 @@ impl Loaded {
         let flags = bound | if kind.frags { bpf::XDP_HAS_FRAGS } else { 0 };
         let fd = bpf::load_xdp(code.insns(), name, None, flags, ifindex)?;
         // From now on the program itself keeps its maps.
-        drop(others);
-        Ok(Loaded { id: bpf::program_info(fd.raw())?.id, fd, kind, words, counters })
+        drop(ports);
+        Ok(Loaded { id: bpf::program_info(fd.raw())?.id, fd, kind, words, rules, counters })
     }
 
-    /// Finds a program of this library's by its id; None if it went.
+    /// Finds the program of an id, whose ever it is.
     #[inline(never)]
-    pub fn find(ifname: &IfName, id: u32) -> Result<Option<Found>, Error> {
-        let mut parts = Parts::default();
-        let found = bpf::program_by_id(id).and_then(|fd| Ok((parts.collect(fd.raw())?, fd)));
-        match (found, parts) {
-            (
-                Ok((_, fd)),
-                Parts { sockets: Some((map, map_entries)), counters, words: Some(words), kind },
-            ) => {
-                let loaded = Loaded { fd, id, kind, words, counters };
-                Ok(Some(Found { loaded, map, map_entries }))
+    pub fn find(ifname: &IfName, id: u32) -> Result<Sought, Error> {
+        let sought = bpf::program_by_id(id).and_then(|fd| {
+            let info = bpf::program_info(fd.raw())?;
+            let mut parts = Parts::default();
+            if Kind::of(info.name).is_some() {
+                info.maps().iter().try_for_each(|id| parts.take(bpf::map_by_id(*id)?))?;
             }
-            (Ok((name, _)), _) => fail!(
-                Errno::EBUSY,
-                "bind: {ifname} has an XDP program already: {name} (id {id}). Give its XSKMAP with \
-                 XSK_BIND_XSKMAP, or detach it (ip link set dev {ifname} xdp off)"
-            ),
-            (Err(Errno::ENOENT), _) => Ok(None),
-            (Err(e), _) => fail!(
+            Ok(parts.join(fd, &info))
+        });
+        match sought {
+            Ok(sought) => Ok(sought),
+            Err(Errno::ENOENT) => Ok(Sought::Gone),
+            Err(e) => fail!(
                 e,
-                "bind: {ifname} has an XDP program (id {id}), and it cannot be seen whether that \
-                 can be joined: {e} (CAP_SYS_ADMIN is needed)"
+                "{ifname} has an XDP program (id {id}), and it cannot be seen whose that is: {e} \
+                 (CAP_SYS_ADMIN is needed)"
             ),
         }
+    }
+
+    /// The same of a program and maps that somebody has opened; None if it is not this
+    /// library's, or not with these maps.
+    pub fn of(fd: OwnedFd, maps: impl Iterator<Item = OwnedFd>) -> Result<Option<Found>, Errno> {
+        let info = bpf::program_info(fd.raw())?;
+        let mut parts = Parts::default();
+        for map in maps {
+            if info.maps().contains(&bpf::map_info(map.raw())?.id) {
+                parts.take(map)?;
+            }
+        }
+        match parts.join(fd, &info) {
+            Sought::Ours(found) => Ok(Some(found)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The maps that another process needs beside that of sockets to know it.
+    pub fn maps(&self) -> [Option<RawFd>; 2] {
+        [self.rules.as_ref().map(OwnedFd::raw), self.counters.as_ref().map(|(fd, _)| fd.raw())]
+    }
+
+    /// Whether it decides by a filter, not by rules; None for the default program.
+    pub fn is_filter(&self) -> Option<bool> {
+        self.words.get(1).map(|kind| *kind == FILTER)
     }
 
     /// Whether who wants that program may join this one.
@@ -166,35 +199,39 @@ impl Loaded {
 }
 
 impl Parts {
-    /// Takes those of a program of this library's, and gives its name; ENOENT if one
-    /// went.
+    /// Takes a map of a program of this library's.
     #[inline(never)]
-    fn collect(&mut self, program: RawFd) -> Result<ObjectName, Errno> {
-        let info = bpf::program_info(program)?;
-        let Some((steers, kind)) = Kind::of(info.name) else { return Ok(info.name) };
-        self.kind = kind;
-        if !steers {
-            if info.map_count != 1 {
-                return Ok(info.name);
-            }
-            self.words = Some(Box::default());
+    fn take(&mut self, fd: OwnedFd) -> Result<(), Errno> {
+        let map = bpf::map_info(fd.raw())?;
+        if map.is_xskmap() {
+            self.sockets = Some((fd, map.max_entries));
+        } else if map.name == COUNTERS_NAME && map.holds_pairs() {
+            self.counters = Some((fd, map.max_entries));
+        } else if map.name == RULES_NAME {
+            let size = map.number_size().filter(|size| *size < MOST_BYTES);
+            let size = size.ok_or(Errno::EINVAL)?;
+            let mut words = try_slice(0, size.div_ceil(4))?;
+            bpf::read_words(fd.raw(), &mut words)?;
+            (self.rules, self.words) = (Some(fd), Some(words));
         }
-        for id in info.maps.iter().take(info.map_count as usize) {
-            let fd = bpf::map_by_id(*id)?;
-            let map = bpf::map_info(fd.raw())?;
-            if map.is_xskmap() {
-                self.sockets = Some((fd, map.max_entries));
-            } else if map.name == COUNTERS_NAME && map.holds_pairs() {
-                self.counters = Some((fd, map.max_entries));
-            } else if map.name == RULES_NAME {
-                let size = map.number_size().filter(|size| *size < MOST_BYTES);
-                let size = size.ok_or(Errno::EINVAL)?;
-                let mut words = try_slice(0, size.div_ceil(4))?;
-                bpf::read_words(fd.raw(), &mut words)?;
-                self.words = Some(words);
+        Ok(())
+    }
+
+    /// The program with these maps.
+    fn join(self, fd: OwnedFd, info: &ProgramInfo) -> Sought {
+        let (id, counters, rules) = (info.id, self.counters, self.rules);
+        let (words, kind) = match Kind::of(info.name) {
+            Some((true, kind)) => (self.words, kind),
+            Some((false, kind)) if info.maps().len() == 1 => (Some(Box::default()), kind),
+            _ => (None, Kind::default()),
+        };
+        match (words, self.sockets) {
+            (Some(words), Some((map, map_entries))) => {
+                let loaded = Loaded { fd, id, kind, words, rules, counters };
+                Sought::Ours(Found { loaded, map, map_entries })
             }
+            _ => Sought::Foreign(info.name),
         }
-        Ok(info.name)
     }
 }
 

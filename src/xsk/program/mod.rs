@@ -17,7 +17,7 @@ use crate::xsk::config::XdpMode;
 use crate::xsk::error::Error;
 pub use classic::MOST_INSTRUCTIONS;
 pub use hints::Functions;
-pub use loaded::{Found, Loaded, load_program, make_map, not_loaded};
+pub use loaded::{Found, Loaded, Sought, load_program, make_map, not_loaded};
 
 pub use assembler::Code;
 use assembler::{
@@ -168,6 +168,9 @@ pub struct Maps {
 /// instructions begin at this place.
 const HEAD: usize = 4;
 const VERSION: u32 = 1;
+/// The second word: what the program decides by.
+const RULES: u32 = 1;
+const FILTER: u32 = 2;
 
 impl Program {
     /// Checks that the program can be made.
@@ -209,8 +212,8 @@ impl Program {
     pub fn words(&self) -> Result<Box<[u32]>, Error> {
         let (kind, action, len) = match &self.matcher {
             Matcher::None => return Ok(Box::default()),
-            Matcher::Rules(rules) => (1, Action::Socket, rules.list.len() * Rules::WORDS),
-            Matcher::Filter(filter, action) => (2, *action, filter.len() * 2),
+            Matcher::Rules(rules) => (RULES, Action::Socket, rules.list.len() * Rules::WORDS),
+            Matcher::Filter(filter, action) => (FILTER, *action, filter.len() * 2),
         };
         let mut words = try_slice(0, HEAD + len).map_err(|_| out_of_memory())?;
         let mut to = words.iter_mut();
@@ -345,11 +348,11 @@ fn difference(theirs: &[u32], ours: &[u32]) -> Option<(&'static str, Option<usiz
     Some(match (at, kind) {
         _ if at == theirs.len() && at == ours.len() => return None,
         (0 | 1, 0) => ("it is the default program", None),
-        (0 | 1, 1) => ("it has rules", None),
+        (0 | 1, RULES) => ("it has rules", None),
         (0 | 1, _) => ("it is a filter", None),
         (2, _) => ("what becomes of a packet that the filter matches", None),
         (3, _) => ("what becomes of a packet that nothing matches", None),
-        (_, 1) => ("rule", Some((at - HEAD) / Rules::WORDS)),
+        (_, RULES) => ("rule", Some((at - HEAD) / Rules::WORDS)),
         _ => ("instruction", Some((at - HEAD) / 2)),
     })
 }
