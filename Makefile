@@ -104,7 +104,7 @@ $(ARCHIVE): $(RUST_ARCHIVE) src/libxsk.map
 LINK = -Iinclude -L$(B) -Wl,-rpath,'$$ORIGIN/..' -lxsk
 
 # Where dlopen() is not in libc yet.
-$(B)/examples/xskdump $(B)/tests/filter: LINK += -ldl
+$(B)/examples/xskdump $(B)/tests/filter $(B)/tests/dispatcher: LINK += -ldl
 
 $(B)/examples/%: c-examples/%.c c-examples/common.c c-examples/common.h include/xsk.h $(B)/libxsk.so $(B)/$(SONAME)
 	@mkdir -p $(@D)

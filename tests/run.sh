@@ -126,6 +126,7 @@ vm)
 	programs
 	run wired 120 build/tests/wired
 	run starved 120 build/tests/starved
+	run dispatcher 120 build/tests/dispatcher
 	nothing_left
 	;;
 *)

@@ -65,13 +65,20 @@ make_tree() {
 	for file in "$tree"/libxsk/build/tests/*; do
 		copy_libraries "$file"
 	done
-	# The test of filters loads it at run time.
-	file=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p | sed -n 's/.*libpcap\.so\..* => //p' | head -n 1)
-	if [ -n "$file" ]; then
+	# The tests of filters and of libxdp's dispatcher load them at run time.
+	for name in libpcap libxdp; do
+		file=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p | sed -n "s/.*$name\\.so\\..* => //p" | head -n 1)
+		[ -n "$file" ] || continue
 		mkdir -p "$tree${file%/*}"
 		cp -L "$file" "$tree$file"
 		copy_libraries "$file"
-	fi
+	done
+	# Where libxdp looks for its programs.
+	for file in /usr/lib/x86_64-linux-gnu/bpf/{xdp-dispatcher,xsk_def_xdp_prog*}.o; do
+		[ -r "$file" ] || continue
+		mkdir -p "$tree${file%/*}"
+		cp -L "$file" "$tree$file"
+	done
 	echo root:x:0:0:root:/:/bin/sh >"$tree/etc/passwd"
 	echo root:x:0: >"$tree/etc/group"
 	cp tests/vm/init "$tree/init"
