@@ -57,6 +57,18 @@ static const struct flag verdict_flags[] = {
 };
 static const char *const modes[] = { "none", "generic", "native", "hardware" };
 
+static const char *const kinds[] = {
+	[XSK_KIND_NONE] = "none", [XSK_KIND_UNKNOWN] = "unknown",
+	[XSK_KIND_DEFAULT] = "default", [XSK_KIND_RULES] = "rules",
+	[XSK_KIND_FILTER] = "filter", [XSK_KIND_LIBXDP] = "libxdp",
+	[XSK_KIND_DISPATCHER] = "dispatcher", [XSK_KIND_FOREIGN] = "foreign",
+};
+
+static const struct flag join_flags[] = {
+	{ XSK_JOIN_EQUAL, "equal" }, { XSK_JOIN_LIBXDP, "libxdp" },
+	{ XSK_JOIN_XSKMAP, "xskmap" }, { 0, NULL }
+};
+
 /* --- for programs */
 
 /* A name in quotes; it may have any byte. */
@@ -110,7 +122,37 @@ static void json_answers(const char *name, uint32_t yes, uint32_t known, const s
 	putchar('}');
 }
 
-static void print_json(const struct xsk_caps *caps)
+/* What xsk_attach_query() says, or null if nothing is there. */
+static void json_attached(const struct xsk_attach_info *info)
+{
+	uint32_t i;
+
+	fputs(",\"attached\":", stdout);
+	if (info->program_id == 0) {
+		fputs("null", stdout);
+		return;
+	}
+	printf("{\"id\":%u,\"mode\":\"%s\",\"kind\":\"%s\",\"name\":", info->program_id,
+	       modes[info->mode], kinds[info->kind]);
+	json_string(info->name);
+	printf(",\"held\":%s", info->held == XSK_HELD_LINK ? "\"link\"" :
+	       info->held == XSK_HELD_NETLINK ? "\"netlink\"" : "null");
+	json_number("link_id", info->link_id, info->held == XSK_HELD_LINK);
+	json_list("join", info->join, info->kind != XSK_KIND_UNKNOWN, join_flags);
+	json_number("components", info->component_count, info->kind == XSK_KIND_DISPATCHER);
+	fputs(",\"xskmaps\":[", stdout);
+	for (i = 0; i < info->xskmap_count && i < 8; i++) {
+		const struct xsk_attach_map *map = &info->xskmaps[i];
+
+		printf("%s{\"id\":%u,\"entries\":%u,\"program\":%u,\"name\":", i ? "," : "",
+		       map->id, map->max_entries, map->program_id);
+		json_string(map->name);
+		putchar('}');
+	}
+	fputs("]}", stdout);
+}
+
+static void print_json(const struct xsk_caps *caps, const struct xsk_attach_info *info)
 {
 	int rings = (caps->known & XSK_CAPS_RINGS) != 0;
 	uint32_t i;
@@ -148,6 +190,7 @@ static void print_json(const struct xsk_caps *caps)
 		putchar('}');
 	}
 	putchar(']');
+	json_attached(info);
 	json_answers("kernel", caps->kernel, caps->kernel_known, kernel_flags);
 	json_answers("verdicts", caps->can, caps->can_known, verdict_flags);
 	puts("}");
@@ -168,7 +211,31 @@ static void print_list(const char *name, uint64_t bits, uint32_t is_known, const
 	putchar('\n');
 }
 
-static void print_facts(const struct xsk_caps *caps)
+/* What holds the program that AF_XDP has to do with, and who can use it. */
+static void print_attached(const struct xsk_attach_info *info)
+{
+	uint32_t i;
+
+	if (info->program_id == 0 || info->kind == XSK_KIND_UNKNOWN)
+		return;
+	if (info->held == XSK_HELD_LINK)
+		printf("  %-14s link %u\n", "held by", info->link_id);
+	else if (info->held == XSK_HELD_NETLINK)
+		printf("  %-14s nobody: it stays until it is taken off (netlink)\n", "held by");
+	for (i = 0; i < info->xskmap_count && i < 8; i++)
+		printf("  %-14s %s (id %u) of program %u, %u entries\n", i ? "" : "XSKMAP",
+		       info->xskmaps[i].name, info->xskmaps[i].id, info->xskmaps[i].program_id,
+		       info->xskmaps[i].max_entries);
+	printf("  %-14s%s%s%s%s\n", "can be joined",
+	       info->join & XSK_JOIN_EQUAL ? info->kind == XSK_KIND_RULES ? " by equal rules," :
+	       info->kind == XSK_KIND_FILTER ? " by an equal filter," :
+	       " by the default program," : "",
+	       info->join & XSK_JOIN_LIBXDP ? " by libxdp," : "",
+	       info->join & XSK_JOIN_XSKMAP ? " with its XSKMAP" : "",
+	       info->join ? "" : " by nobody");
+}
+
+static void print_facts(const struct xsk_caps *caps, const struct xsk_attach_info *info)
 {
 	uint32_t unknown = ~caps->kernel_known, no = caps->kernel_known & ~caps->kernel, i;
 
@@ -191,6 +258,7 @@ static void print_facts(const struct xsk_caps *caps)
 		printf("  %-14s %s (id %u), %s mode\n", i ? "" : "XDP program",
 		       caps->programs[i].name[0] ? caps->programs[i].name : "without a known name",
 		       caps->programs[i].id, modes[caps->programs[i].mode]);
+	print_attached(info);
 	print_list("kernel has", caps->kernel, 1, kernel_flags);
 	print_list("kernel lacks", no, 1, kernel_flags);
 	print_list("kernel unknown", unknown & ((XSK_KERNEL_BTF << 1) - 1), 1, kernel_flags);
@@ -210,15 +278,16 @@ static void verdict(const struct xsk_caps *caps, const char *name, uint32_t bit,
 }
 
 /* Whether a bind with default parameters gets its program. */
-static void default_program(const struct xsk_caps *caps)
+static void default_program(const struct xsk_caps *caps, const struct xsk_attach_info *info)
 {
-	const char *attached = caps->programs[0].name;
+	int steers = info->kind == XSK_KIND_RULES || info->kind == XSK_KIND_FILTER;
 
 	fputs("default program: ", stdout);
-	if (caps->program_count > 0 && !attached[0])
+	if (info->kind == XSK_KIND_UNKNOWN)
 		puts("unknown (one is there, whose name takes CAP_SYS_ADMIN to see)");
-	else if (caps->program_count > 0 && strncmp(attached, "xsk_default", 11) != 0)
-		printf("no (%s is there: ip link set dev %s xdp off)\n", attached, caps->ifname);
+	else if (info->kind != XSK_KIND_NONE && (steers || !(info->join & XSK_JOIN_EQUAL)))
+		printf("no (%s is there; replace_id %u would take its place)\n", info->name,
+		       info->program_id);
 	else if (caps->can_known & ~caps->can & XSK_CAN_LOAD)
 		puts("no (CAP_BPF or CAP_NET_ADMIN is missing)");
 	else if (!(caps->can & XSK_CAN_LOAD))
@@ -247,7 +316,7 @@ static void jumbo(const struct xsk_caps *caps)
 		       caps->mtu_frame + ETH_HEADER);
 }
 
-static void print_verdicts(const struct xsk_caps *caps)
+static void print_verdicts(const struct xsk_caps *caps, const struct xsk_attach_info *info)
 {
 	char driver[48], mtu[48];
 
@@ -256,7 +325,7 @@ static void print_verdicts(const struct xsk_caps *caps)
 	if (caps->can_known & XSK_CAN_OPEN)
 		verdict(caps, "sockets", XSK_CAN_OPEN, caps->kernel & XSK_KERNEL_AF_XDP ?
 			"CAP_NET_RAW is missing" : "the kernel was built without AF_XDP");
-	default_program(caps);
+	default_program(caps, info);
 	verdict(caps, "native mode", XSK_CAN_DRV,
 		caps->xdp_features & XSK_CAPS_XDP_REDIRECT ? mtu : driver);
 	verdict(caps, "zero-copy", XSK_CAN_ZEROCOPY, driver);
@@ -273,6 +342,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", 0, NULL, 'j' }, { NULL, 0, NULL, 0 } };
 	struct xsk_caps caps = { .size = sizeof(caps) };
+	struct xsk_attach_info info = { .size = sizeof(info) };
 	const char *ifname = NULL;
 	int letter, json = 0;
 
@@ -290,14 +360,14 @@ int main(int argc, char **argv)
 		bad_usage("not an option: ", argv[optind]);
 	if (!ifname)
 		bad_usage("which interface? ", "-i IF");
-	if (xsk_probe(ifname, &caps) < 0)
+	if (xsk_probe(ifname, &caps) < 0 || xsk_attach_query(ifname, &info) < 0)
 		return failed();
 	if (json) {
-		print_json(&caps);
+		print_json(&caps, &info);
 		return EXIT_SUCCESS;
 	}
-	print_facts(&caps);
+	print_facts(&caps, &info);
 	putchar('\n');
-	print_verdicts(&caps);
+	print_verdicts(&caps, &info);
 	return EXIT_SUCCESS;
 }

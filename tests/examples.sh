@@ -766,6 +766,7 @@ probes_as_tools() {
 	json_says queues $1
 	json_says numa_node null
 	json_says programs '[]'
+	json_says attached null
 	json_says verdicts.zero-copy false
 	probe -i xa
 	says xskprobe "^zero-copy: no (driver veth)"
@@ -785,7 +786,16 @@ probes_programs() {
 	json_says programs.0.id "$id"
 	json_says programs.0.mode "\"$2\""
 	json_says programs.0.name '"xsk_default"'
+	json_says attached.id "$id"
+	json_says attached.mode "\"$2\""
+	json_says attached.kind '"default"'
+	json_says attached.held '"link"'
+	json_says attached.join.1 '"xskmap"'
+	json_says attached.xskmaps.0.entries 64
 	probe -i xb
+	says xskprobe "^  held by  *link [0-9]"
+	says xskprobe "xsks_map (id [0-9]*) of program $id, 64 entries"
+	says xskprobe "^  can be joined  *by the default program, with its XSKMAP"
 	says xskprobe "xsk_default (id $id), $2 mode"
 	says xskprobe "^default program: yes"
 	setpriv --reuid 65534 --clear-groups "$dir/xskprobe" -i xb >"$tmp/xskprobe" 2>&1 ||
