@@ -1711,8 +1711,8 @@ int xsk_program_pin(const struct xsk_socket *socket,
 /**
  * Removes what xsk_program_pin() has made: the five names, and the folder.
  *
- * Sockets that use the program go on, and it leaves the interface with the last of them,
- * or now.
+ * Sockets that use the program go on, and it leaves the interface with the last of them;
+ * without any it does so some milliseconds later.
  *
  * @param[in] path  the folder
  * @retval 0           removed
@@ -1721,7 +1721,7 @@ int xsk_program_pin(const struct xsk_socket *socket,
  * @retval -ENOTEMPTY  what else is in it stays, and so does the folder
  * @retval -EPERM, -EACCES  it may not be removed
  * @retval -EBUSY      another process has been at the folder for a second
- * @note Threads: any. May sleep some 15 ms.
+ * @note Threads: any.
  */
 int xsk_program_unpin(const char *path);
 

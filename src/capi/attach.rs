@@ -246,8 +246,8 @@ pub unsafe extern "C" fn xsk_program_pin(socket: *const xsk_socket, path: *const
 
 /// Removes what xsk_program_pin() has made: the five names, and the folder.
 ///
-/// Sockets that use the program go on, and it leaves the interface with the last of them,
-/// or now.
+/// Sockets that use the program go on, and it leaves the interface with the last of them;
+/// without any it does so some milliseconds later.
 ///
 /// @param[in] path  the folder
 /// @retval 0           removed
@@ -256,7 +256,7 @@ pub unsafe extern "C" fn xsk_program_pin(socket: *const xsk_socket, path: *const
 /// @retval -ENOTEMPTY  what else is in it stays, and so does the folder
 /// @retval -EPERM, -EACCES  it may not be removed
 /// @retval -EBUSY      another process has been at the folder for a second
-/// @note Threads: any. May sleep some 15 ms.
+/// @note Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn xsk_program_unpin(path: *const c_char) -> c_int {
     // SAFETY: NULL or a string, as documented.

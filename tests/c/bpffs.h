@@ -9,6 +9,10 @@
 
 /* A folder in it: some kernels put something of their own beside. */
 #define BPFFS "/run/bpf/tests"
+/* What is to be pinned. */
+#define PIN BPFFS "/capture"
+
+static UNUSED const struct xsk_bind_params pinned = { .size = sizeof(pinned), .pin_path = PIN };
 
 /* In a mount namespace of the case's own, with which it goes. */
 static UNUSED void make_bpffs(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Where the kernel has no XDP links, as before Linux 5.9: the program is attached over
  * netlink, shared, and taken off by the last who has a socket. */
-#include "bpf.h"
+#include "bpffs.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -195,4 +195,40 @@ TEST(a_foreign_program_stays)
 		    -EBUSY, "foreign", XA);
 	CHECK_EQ(attached_id(XA), id);
 	CHECK_OK(xsk_umem_destroy(umem));
+}
+
+TEST(it_cannot_be_pinned_and_leaves_nothing_behind)
+{
+	struct xsk_bind_params params = { .size = sizeof(params), .pin_path = BPFFS "/pin" };
+	struct end end;
+
+	make_bpffs();
+	make_pair(1);
+	forget_links();
+	CHECK_FAILS(try_end(&end, XA, 0, &params), -EOPNOTSUPP, XA, "Linux 5.9");
+	CHECK_EQ(attached_id(XA), 0);
+	CHECK_EQ(count_names(BPFFS), 0);
+	end = open_end(XA, 0, 0, 0);
+	CHECK_FAILS(xsk_program_pin(end.socket, params.pin_path), -EOPNOTSUPP, "netlink");
+	CHECK_EQ(query_of(XA).held, XSK_HELD_NETLINK);
+	CHECK_EQ(query_of(XA).kind, XSK_KIND_DEFAULT);
+	CHECK_EQ(count_names(BPFFS), 0);
+	close_end(&end);
+}
+
+TEST(a_foreign_program_is_replaced_by_its_id)
+{
+	struct end end;
+	uint32_t id;
+
+	make_pair(1);
+	attach_netlink(load_pass("foreign"), XA, XDP_FLAGS_DRV_MODE);
+	id = attached_id(XA);
+	forget_links();
+	CHECK_FAILS(try_end(&end, XA, 0, &XSK_BIND_PARAMS(.replace_id = id + 1)), -EBUSY, "foreign");
+	CHECK_OK(try_end(&end, XA, 0, &XSK_BIND_PARAMS(.replace_id = id)));
+	CHECK(has_our_program(XA));
+	talks(&end, stack_open(XB));
+	close_end(&end);
+	CHECK_EQ(attached_id(XA), 0);
 }

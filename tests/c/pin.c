@@ -4,10 +4,6 @@
 
 #include <pthread.h>
 
-#define PIN BPFFS "/capture"
-
-static const struct xsk_bind_params pinned = { .size = sizeof(pinned), .pin_path = PIN };
-
 static struct xsk_program *drop_ethertype(uint16_t type)
 {
 	const struct xsk_rule rule = { .ether_type = type, .action = XSK_ACTION_DROP };
@@ -293,117 +289,87 @@ TEST(sockets_and_processes_on_other_queues_share_what_is_pinned)
 	WAIT_FOR(attached_id(XA) == 0, 1000);
 }
 
-/* --- what is refused, with nothing left behind */
-
-TEST(a_folder_that_cannot_be_one_is_refused_and_nothing_is_left)
+/* A granter for root, until it is killed; without capabilities but two if it may not. */
+static pid_t start_granter(int may)
 {
-	struct end end;
-	int fd, n;
+	const uint32_t root = 0;
+	int ready[2];
+	char byte;
+	pid_t pid;
 
-	make_bpffs();
-	make_pair(1);
-	end = open_end(XA, 0, 0, 0);
-	n = count_fds();
-	CHECK_FAILS(xsk_program_pin(end.socket, "/run/capture"), -EINVAL, "/run/capture",
-		    "BPF file system");
-	CHECK(access("/run/capture", F_OK) != 0);
-	CHECK_FAILS(xsk_program_pin(end.socket, BPFFS "/none/capture"), -ENOENT, "folder above");
-	CHECK_FAILS(xsk_program_pin(end.socket, BPFFS "/eth0.5"), -EPERM, "no dots");
-	CHECK_FAILS(xsk_program_pin(end.socket, ""), -ENOENT, "pin");
-	fd = make_map(BPF_MAP_TYPE_ARRAY, 1);
-	pin_object(fd, PIN);
-	CHECK_FAILS(xsk_program_pin(end.socket, PIN), -ENOTDIR, PIN);
-	CHECK_OK(unlink(PIN));
-	/* Half of it is there: that stays, and the other half is not made. */
-	CHECK_OK(mkdir(PIN, 0700));
-	pin_object(fd, PIN "/xskmap");
-	close(fd);
-	CHECK_FAILS(xsk_program_pin(end.socket, PIN), -EEXIST, PIN "/xskmap");
-	CHECK_EQ(count_names(PIN), 1);
-	CHECK_EQ(count_fds(), n);
-	CHECK_OK(xsk_program_unpin(PIN));
-	close_end(&end);
-	CHECK_FAILS(try_end(&end, XA, 0, &XSK_BIND_PARAMS(.pin_path = "/run/capture")), -EINVAL,
-		    "BPF file system");
-	CHECK_EQ(attached_id(XA), 0);
-	CHECK_EQ(count_names(BPFFS), 0);
+	CHECK_OK(pipe(ready));
+	pid = fork_child();
+	if (pid == 0) {
+		struct xsk_grant *grant = NULL;
+
+		if (!may)
+			keep_capabilities(1 << CAP_NET_RAW | 1 << CAP_IPC_LOCK);
+		CHECK_OK(xsk_grant_create(&grant, "/run/grant", &XSK_GRANT_PARAMS(
+			.uids = &root, .uid_count = 1)));
+		if (!may)
+			CHECK_FAILS(xsk_grant_add(grant, XA, 0, 2, NULL), -EPERM, "CAP_");
+		CHECK_OK(xsk_grant_add(grant, XA, 0, 2, &pinned));
+		CHECK_EQ(write(ready[1], "", 1), 1);
+		for (;;) {
+			struct pollfd entry = { xsk_grant_fd(grant), POLLIN, 0 };
+
+			CHECK(poll(&entry, 1, -1) > 0);
+			CHECK_OK(xsk_grant_step(grant));
+		}
+	}
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
 }
 
-TEST(the_link_of_another_interface_is_refused)
+static struct xsk_port *take_grant(uint32_t queue)
 {
-	struct end a, b;
-	uint32_t index;
-	int here;	/* keeps the namespace */
+	struct xsk_port *port = NULL;
 
-	make_bpffs();
-	make_pair(1);
-	CHECK_OK(try_end(&a, XA, 0, &pinned));
-	CHECK_FAILS(try_end(&b, XB, 0, &pinned), -EINVAL, PIN, "not on " XB);
-	b = open_end(XB, 0, 0, 0);
-	CHECK_FAILS(xsk_program_pin(b.socket, PIN), -EEXIST, PIN "/link", "not that on " XB);
-	close_end(&b);
-	close_end(&a);
-	CHECK_EQ(count_names(PIN), 3);
-	/* An interface of the same index in another namespace is another one. */
-	index = if_nametoindex(XA);
-	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	CHECK(here >= 0);
-	CHECK_OK(unshare(CLONE_NEWNET));
-	shell("ip link add " XA " index %u type veth peer name " XB, index);
-	CHECK_EQ(if_nametoindex(XA), index);
-	CHECK_FAILS(try_end(&a, XA, 0, &pinned), -EINVAL, PIN, "not on " XA);
-	CHECK_OK(xsk_program_unpin(PIN));
-	close(here);
+	CHECK_OK(xsk_from_grant(&port, "/run/grant", XA, &XSK_PORT_PARAMS(
+		.first_queue = queue, .queue_count = 1,
+		.umem_params = &XSK_UMEM_PARAMS(.frame_count = 256, .frame_size = 2048))));
+	return port;
 }
 
-TEST(what_an_interface_that_is_gone_has_left_is_told)
+static void port_receives(struct xsk_port *port, struct end *from, uint32_t number)
 {
-	struct end end;
+	struct end end = { NULL, xsk_port_socket(port, 0) };
 
-	make_bpffs();
-	make_pair(1);
-	CHECK_OK(try_end(&end, XA, 0, &pinned));
-	close_end(&end);
-	link_delete(XA);
-	make_pair(1);
-	CHECK_FAILS(try_end(&end, XA, 0, &pinned), -ENXIO, PIN, "xsk_program_unpin()");
-	CHECK_OK(xsk_program_unpin(PIN));
-	CHECK_OK(try_end(&end, XA, 0, &pinned));
-	close_end(&end);
-	CHECK_OK(xsk_program_unpin(PIN));
+	end_send(from, number);
+	CHECK_EQ(end_receive(&end, 1000), number);
 }
 
-TEST(a_program_of_others_and_none_cannot_be_pinned)
+TEST(a_granter_that_is_started_again_takes_it_over_while_clients_go_on)
 {
-	struct end end;
+	struct xsk_port *first, *second;
+	struct end from[2];
+	uint32_t id;
+	pid_t pid;
 
 	make_bpffs();
-	make_pair(1);
-	end = open_end(XA, 0, 0, XSK_BIND_NO_PROGRAM);
-	CHECK_FAILS(xsk_program_pin(end.socket, PIN), -ENOTCONN, "no program of the library's");
-	close_end(&end);
-	CHECK_FAILS(try_end(&end, XA, 0, &XSK_BIND_PARAMS(.flags = XSK_BIND_NO_PROGRAM,
-							 .pin_path = PIN)), -EINVAL, "pin_path");
-	attach_netlink(load_pass("foreign"), XA, XDP_FLAGS_DRV_MODE);
-	CHECK_FAILS(try_end(&end, XA, 0, &pinned), -EBUSY, "foreign");
-	CHECK_EQ(count_names(BPFFS), 0);
-}
-
-TEST(unpin_takes_its_own_names_in_a_bpf_file_system_only)
-{
-	struct end end;
-
-	make_bpffs();
-	make_pair(1);
-	CHECK_FAILS(xsk_program_unpin(PIN), -ENOENT, PIN);
-	CHECK_OK(mkdir("/run/other", 0700));
-	CHECK(close(open("/run/other/link", O_CREAT | O_WRONLY, 0600)) == 0);
-	CHECK_FAILS(xsk_program_unpin("/run/other"), -EINVAL, "BPF file system");
-	CHECK_OK(access("/run/other/link", F_OK));
-	CHECK_OK(try_end(&end, XA, 0, &pinned));
-	pin_object(make_map(BPF_MAP_TYPE_ARRAY, 1), PIN "/mine");
-	CHECK_FAILS(xsk_program_unpin(PIN), -ENOTEMPTY, PIN);
-	CHECK_EQ(count_names(PIN), 1);
-	close_end(&end);
-	CHECK_EQ(attached_id(XA), 0);
+	make_pair(2);
+	if (maps_are_for_some())
+		SKIP("this kernel has no maps for those without CAP_BPF");
+	for (uint32_t i = 0; i < 2; i++)
+		from[i] = open_end(XB, i, XSK_SOCKET_TX_ONLY, 0);
+	pid = start_granter(1);
+	id = attached_id(XA);
+	first = take_grant(0);
+	port_receives(first, &from[0], 1);
+	kill_child(pid);
+	port_receives(first, &from[0], 2);
+	pid = start_granter(0);
+	CHECK_EQ(attached_id(XA), id);
+	second = take_grant(1);
+	port_receives(second, &from[1], 3);
+	port_receives(first, &from[0], 4);
+	xsk_port_destroy(first);
+	xsk_port_destroy(second);
+	kill_child(pid);
+	CHECK_EQ(attached_id(XA), id);
+	CHECK_OK(xsk_program_unpin(PIN));
+	for (int i = 0; i < 2; i++)
+		close_end(&from[i]);
 }
