@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ static const char usage[] =
 	"  -g GROUP    a group, likewise; -u, -g and -i can be given several times\n"
 	"  -m MODE     permissions of the Unix socket (0666)\n"
 	"  -b US,N     preset busy polling: microseconds and packets a call\n"
+	"  -P FOLDER   of a BPF file system: keep the program of an interface there, in\n"
+	"              FOLDER/IF, for the next start\n"
 	"  -S | -N     XDP in the network stack (skb mode) | in the driver (native)\n";
 
 struct offer {
@@ -42,7 +45,7 @@ static uint32_t uids[MOST], gids[MOST];
 static size_t offer_count;
 static struct xsk_grant_params params = { .size = sizeof(params), .uids = uids, .gids = gids };
 static uint32_t bind_flags;
-static const char *path;
+static const char *path, *pins;
 
 static uint32_t user_of(const char *name)
 {
@@ -78,7 +81,7 @@ static void read_options(int argc, char **argv)
 	char *text;
 	int letter;
 
-	while ((letter = getopt(argc, argv, "p:i:u:g:m:b:SNh")) != -1) {
+	while ((letter = getopt(argc, argv, "p:i:u:g:m:b:P:SNh")) != -1) {
 		if (offer_count == MOST || params.uid_count == MOST || params.gid_count == MOST)
 			bad_usage("too many of: -", (char[]){ (char)letter, '\0' });
 		switch (letter) {
@@ -108,6 +111,9 @@ static void read_options(int argc, char **argv)
 			params.busy_poll_us = (uint32_t)read_number(optarg, 1, INT32_MAX);
 			params.busy_poll_budget = (uint32_t)read_number(text + 1, 1, UINT16_MAX);
 			break;
+		case 'P':
+			pins = optarg;
+			break;
 		case 'S':
 			bind_flags |= XSK_BIND_SKB_MODE;
 			break;
@@ -126,6 +132,18 @@ static void read_options(int argc, char **argv)
 		bad_usage("not an option: ", argv[optind]);
 	if (!path || offer_count == 0)
 		bad_usage("where, and of which interface? ", "-p PATH -i IF");
+}
+
+static int add(struct xsk_grant *grant, const struct offer *offer)
+{
+	struct xsk_bind_params bind = { .size = sizeof(bind), .flags = bind_flags };
+	char pin[PATH_MAX];
+
+	if (pins) {
+		snprintf(pin, sizeof(pin), "%s/%s", pins, offer->ifname);
+		bind.pin_path = pin;
+	}
+	return xsk_grant_add(grant, offer->ifname, offer->first, offer->count, &bind);
 }
 
 /* Serves clients until a signal comes, which only comes while it waits. */
@@ -157,8 +175,7 @@ int main(int argc, char **argv)
 
 	err = xsk_grant_create(&grant, path, &params);
 	for (i = 0; err == 0 && i < offer_count; i++)
-		err = xsk_grant_add(grant, offers[i].ifname, offers[i].first, offers[i].count,
-				    &XSK_BIND_PARAMS(.flags = bind_flags));
+		err = add(grant, &offers[i]);
 	if (err == 0) {
 		printf("xskbroker: running, Ctrl-C ends it\n");
 		fflush(stdout);

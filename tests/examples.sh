@@ -679,6 +679,34 @@ receives_without_privileges() {
 	ip link del xa
 }
 
+program_of() {
+	ip -d link show "$1" | sed -n 's/.*prog\/xdp id \([0-9]*\).*/\1/p'
+}
+
+keeps_its_program() {
+	local id
+	pair xa xb
+	open_place
+	mkdir "$place/bpf"
+	mount -t bpf -o mode=1777 bpf "$place/bpf" || bad "no BPF file system"
+	start_broker -i xb:0 -P "$place/bpf"
+	id=$(program_of xb)
+	[ -n "$id" ] || bad "no program: $(ip -d link show xb)"
+	kill -KILL $broker
+	wait $broker 2>/dev/null
+	[ "$(program_of xb)" = "$id" ] || bad "the program is gone"
+	start_broker -i xb:0 -P "$place/bpf"
+	[ "$(program_of xb)" = "$id" ] || bad "another program"
+	kill -TERM $broker
+	ends $broker 0
+	[ "$(program_of xb)" = "$id" ] || bad "the program is gone with the second"
+	rm -r "$place/bpf/xb"
+	await sh -c '! ip link show xb | grep -q xdp' || bad "the program is left"
+	umount "$place/bpf"
+	rm -r "$place"
+	ip link del xa
+}
+
 broker_refuses() {
 	local options
 	pair xa xb
@@ -1029,6 +1057,7 @@ else
 	run "xskprobe's JSON stays valid with an odd name" probes_odd_name
 fi
 run "xskbroker has rxdrop receive without any capability" receives_without_privileges
+run "xskbroker goes on with the program that was pinned" keeps_its_program
 run "xskbroker refuses bad options, and says which interface or queue is missing" broker_refuses
 for example in rxdrop txgen l2fwd responder xskdump; do
 	case $example in
