@@ -3,7 +3,7 @@
 
 use crate::sys::bpf::{self, ObjectName, ProgramInfo};
 use crate::sys::{Errno, OwnedFd};
-use crate::xsk::attachment::each_link;
+use crate::xsk::attachment::links::each_link;
 
 /// Its name.
 pub const NAME: ObjectName = ObjectName::new("xdp_dispatcher");

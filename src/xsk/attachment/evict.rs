@@ -1,6 +1,8 @@
 //! Taking a program of somebody else's off an interface, by its id and no other.
 
-use super::{Attachment, Device, Wanted, attach, find_link};
+use super::attach::attach;
+use super::links::find_link;
+use super::{Attachment, Device, Wanted};
 use crate::sys::bpf;
 use crate::sys::netlink::{Route, Words, XdpIds};
 use crate::sys::{Errno, OwnedFd};

@@ -1,6 +1,6 @@
 //! What is on an interface, and who could join it.
 
-use super::find_link;
+use super::links::find_link;
 use crate::sys::Errno;
 use crate::sys::bpf::{self, ObjectName, ProgramInfo};
 use crate::sys::netlink::Route;

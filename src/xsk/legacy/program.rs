@@ -9,7 +9,7 @@ use crate::sys::bpf;
 use crate::sys::netdev::Control;
 use crate::sys::netlink::{Route, Words};
 use crate::sys::{Errno, OwnedFd, RawFd, clock};
-use crate::xsk::attachment::{self, Device};
+use crate::xsk::attachment::{Device, links};
 use crate::xsk::bind::find_device;
 use crate::xsk::config::XdpMode;
 use crate::xsk::dispatcher;
@@ -114,7 +114,7 @@ pub fn join(device: &Device, route: Route, id: u32, native: bool) -> Result<Opti
         }
     }
     if let Some((map, map_entries)) = found {
-        let link = attachment::find_link(id, device.ifindex).ok().flatten();
+        let link = links::find_link(id, device.ifindex).ok().flatten();
         let link = link.map(|(link, _)| link);
         let ours = info.name == program::LEGACY_NAME && (dispatched || link.is_none());
         let mut count = count.filter(|_| ours);
